@@ -1,0 +1,1 @@
+"""See how a convolutional network reads a digit, number by number."""

@@ -1,0 +1,105 @@
+"""Pen strokes: checked as they come from the browser, and drawn as the sketchpad draws them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from cnnviz.inputs.errors import InputError
+
+SIDE = 280
+"""Side of the square that strokes are drawn into, in pixels."""
+MAX_STROKES = 500
+MAX_POINTS = 20_000
+MIN_WIDTH, MAX_WIDTH = 0.005, 0.2
+"""Pen widths, as a share of the canvas's side."""
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """One line from pen down to pen up.
+
+    points: float32 (n, 2), x to the right and y down, in [0, 1] over the canvas. width: share of the canvas's side.
+    """
+
+    points: np.ndarray
+    width: float
+
+
+def parse_strokes(message: Any) -> tuple[Stroke, ...]:
+    """Read the sketchpad's message: a list of {"points": [x0, y0, x1, y1, …], "width": w}.
+
+    Raises:
+        InputError: anything else, more than MAX_STROKES or MAX_POINTS, a number that is no finite number.
+    """
+    if not isinstance(message, list):
+        raise InputError("The sketch could not be read: it is not a list of strokes.")
+    if len(message) > MAX_STROKES:
+        raise InputError(f"The sketch has {len(message):,} strokes; {MAX_STROKES:,} is the most.")
+    strokes, total = [], 0
+    for item in message:
+        try:
+            width = float(item["width"])
+            points = np.asarray(item["points"], np.float32)
+        except (TypeError, KeyError, ValueError, OverflowError):
+            raise InputError("The sketch could not be read: a stroke has no points or no width.") from None
+        if points.ndim != 1 or not points.size or points.size % 2:
+            raise InputError("The sketch could not be read: a stroke's points do not come in pairs.")
+        if not (np.isfinite(points).all() and np.isfinite(width)):
+            raise InputError("The sketch could not be read: a stroke has a number that is not finite.")
+        total += points.size // 2
+        if total > MAX_POINTS:
+            raise InputError(f"The sketch has more than {MAX_POINTS:,} points; clear it and draw again.")
+        # A pen may leave the canvas while it draws: what lies outside is drawn there, unseen.
+        strokes.append(Stroke(points.reshape(-1, 2).clip(-1, 2), min(max(width, MIN_WIDTH), MAX_WIDTH)))
+    return tuple(strokes)
+
+
+def smooth(points: np.ndarray, pieces: int = 6) -> np.ndarray:
+    """A centripetal Catmull-Rom curve through all points, as the sketchpad draws it.
+
+    Passes through every point, and neither loops nor overshoots at sharp corners.
+
+    Args:
+        points: float32 (n, 2).
+        pieces: straight pieces between two points.
+
+    Returns:
+        float32 (m, 2).
+
+    Source: C. Yuksel, S. Schaefer, J. Keyser, "Parameterization and applications of Catmull-Rom curves" (2011).
+    """
+    points = points[np.r_[True, (np.diff(points, axis=0) ** 2).sum(axis=1) > 1e-10]]
+    if len(points) < 3:
+        return points
+    ends = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
+    p0, p1, p2, p3 = ends[:-3], ends[1:-2], ends[2:-1], ends[3:]
+    d1, d2, d3 = (np.sqrt(np.linalg.norm(b - a, axis=1))[:, None] for a, b in ((p0, p1), (p1, p2), (p2, p3)))
+    # The same curve as cubic Bézier pieces, which is what a canvas can draw.
+    b1 = (d1**2 * p2 - d2**2 * p0 + (2 * d1**2 + 3 * d1 * d2 + d2**2) * p1) / (3 * d1 * (d1 + d2))
+    b2 = (d3**2 * p1 - d2**2 * p3 + (2 * d3**2 + 3 * d3 * d2 + d2**2) * p2) / (3 * d3 * (d3 + d2))
+    t = np.linspace(0, 1, pieces, endpoint=False, dtype=np.float32)[None, :, None]
+    p1, b1, b2, p2 = (p[:, None] for p in (p1, b1, b2, p2))
+    curve = (1 - t) ** 3 * p1 + 3 * (1 - t) ** 2 * t * b1 + 3 * (1 - t) * t**2 * b2 + t**3 * p2
+    return np.vstack([curve.reshape(-1, 2), points[-1:]]).astype(np.float32)
+
+
+def rasterise(strokes: tuple[Stroke, ...], side: int = SIDE) -> np.ndarray:
+    """Draw strokes with round ends on an empty square.
+
+    Returns:
+        uint8 (side, side), 0 paper to 255 ink.
+    """
+    ink = np.zeros((side, side), np.uint8)
+    shift = 4
+    for stroke in strokes:
+        line = np.round(smooth(stroke.points) * (side * 2**shift)).astype(np.int32)
+        thickness = max(round(stroke.width * side), 1)
+        if len(line) == 1:
+            cv2.circle(ink, tuple(line[0].tolist()), thickness * 2 ** (shift - 1), 255, -1, cv2.LINE_AA, shift)
+        else:
+            cv2.polylines(ink, [line], False, 255, thickness, cv2.LINE_AA, shift)
+    return ink
