@@ -1,0 +1,33 @@
+"""cnnviz: draw a digit and see how a convolutional network reads it. Start with `streamlit run app.py`."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from cnnviz.nets.presets import PRESETS
+from cnnviz.workers import TRACER
+
+st.set_page_config("cnnviz", ":material/grid_view:", layout="wide", initial_sidebar_state=240)
+TRACER.start()  # TensorFlow warms up while the page is already there
+
+page = st.navigation(
+    [
+        st.Page("pages/draw.py", title="Draw", icon=":material/draw:", default=True),
+        st.Page("pages/layers.py", title="Layers", icon=":material/layers:"),
+    ],
+    position="top",
+)
+st.html(Path(__file__).parent / "assets" / "style.css")
+with st.sidebar:
+    st.subheader("Network", anchor=False)
+    name = st.selectbox(
+        "Network",
+        PRESETS,
+        format_func=lambda name: PRESETS[name].title,
+        key="model",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    st.markdown(PRESETS[name].about)
+    st.caption(f"{sum(PRESETS[name].parameters()):,} trained parameters.")
+page.run()

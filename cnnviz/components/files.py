@@ -1,0 +1,21 @@
+"""Puts a component's files together for `st.components.v2`, whose inline scripts can't import one another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+HERE = Path(__file__).resolve().parent
+
+
+def register(name: str, *shared: str):
+    """The component in the folder `name` (component.html, .css, .js), with shared scripts put before its own."""
+    folder = HERE / name
+    scripts = [HERE / f"{script}.js" for script in shared]
+    return st.components.v2.component(
+        f"cnnviz_{name}",
+        html=(folder / "component.html").read_text(encoding="utf-8"),
+        css=(folder / "component.css").read_text(encoding="utf-8"),
+        js="\n".join(path.read_text(encoding="utf-8") for path in [*scripts, folder / "component.js"]),
+    )

@@ -1,0 +1,33 @@
+// Small pictures in a row, with a caption each; where they can be picked, each is a button.
+
+export default function gallery({ data, parentElement, setTriggerValue }) {
+  const { pictures, captions, size, pick, arrays } = unpack(data);
+  const box = parentElement.querySelector(".gallery");
+  box.replaceChildren(...pictures.map((name, i) => {
+    const item = document.createElement(pick ? "button" : "figure");
+    const canvas = document.createElement("canvas");
+    const { data: values, shape: [height, width, channels] } = arrays[name];
+    canvas.width = width;
+    canvas.height = height;
+    canvas.style.width = canvas.style.height = `${size}px`;
+    const pen = canvas.getContext("2d");
+    const picture = pen.createImageData(width, height);
+    for (let at = 0; at < width * height; at++) {
+      for (let c = 0; c < 3; c++) picture.data[4 * at + c] = values[at * channels + (channels === 3 ? c : 0)];
+      picture.data[4 * at + 3] = 255;
+    }
+    pen.putImageData(picture, 0, 0);
+    item.append(canvas);
+    if (pick) {
+      item.type = "button";
+      item.title = captions[i];
+      item.setAttribute("aria-label", captions[i]);
+      item.addEventListener("click", () => setTriggerValue("picked", name));
+    } else {
+      const caption = document.createElement("figcaption");
+      caption.textContent = captions[i];
+      item.append(caption);
+    }
+    return item;
+  }));
+}

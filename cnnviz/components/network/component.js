@@ -1,0 +1,346 @@
+// The whole network on one page: every layer in order, every map of every layer, each number under the pointer.
+
+export default function network({ data, parentElement, setStateValue }) {
+  parentElement.network ??= new NetworkView(parentElement);
+  const view = parentElement.network;
+  view.tell = (chosen) => setStateValue("chosen", chosen);
+  view.take(unpack(data));
+  return () => {
+    view.remove();
+    delete parentElement.network;
+  };
+}
+
+function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value !== null) made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+class NetworkView {
+  constructor(root) {
+    this.layersBox = root.querySelector(".layers");
+    this.detailBox = root.querySelector(".detail");
+    this.note = root.querySelector(".note");
+    this.tip = root.querySelector(".tip");
+    this.part = "output";
+    for (const radio of root.querySelectorAll("input[name=part]")) {
+      radio.addEventListener("change", () => {
+        this.part = radio.value;
+        this.paint();
+      });
+    }
+    const box = root.querySelector(".network");
+    box.addEventListener("pointermove", (event) => this.hover(event));
+    box.addEventListener("pointerdown", (event) => this.hover(event));
+    box.addEventListener("pointerleave", () => (this.tip.hidden = true));
+    box.addEventListener("keydown", (event) => this.key(event));
+    this.resize = new ResizeObserver(() => this.wire());
+    this.resize.observe(this.layersBox);
+    this.canvases = new Map(); // canvas -> what its cells are
+  }
+
+  remove() {
+    this.resize.disconnect();
+  }
+
+  take(network) {
+    const other = JSON.stringify(network.layers) !== JSON.stringify(this.network?.layers);
+    this.network = network;
+    if (other) this.chosen = network.chosen; // from then on, clicks choose
+    this.note.textContent = network.note;
+    if (other) this.build();
+    this.paint();
+  }
+
+  // The numbers of a layer: its output, or the sums before the activation function where it has one.
+  numbers(layer, part = this.part) {
+    return this.network.arrays[`${layer.name}/${part}`] ?? this.network.arrays[`${layer.name}/output`];
+  }
+
+  scale(layer, part = this.part) {
+    const array = this.numbers(layer, part);
+    if (layer.kind === "input") return { name: "grey", low: 0, high: 1 };
+    if (layer.kind === "softmax") return { name: "sequential", low: 0, high: 1 };
+    const signed = array.data.some((value) => value < 0);
+    return scaleFor(signed || part === "pre_activation" && layer.activation !== "linear" ? "diverging" : "sequential", array.data);
+  }
+
+  build() {
+    this.canvases.clear();
+    this.parts = this.network.layers.map((layer) => this.buildLayer(layer));
+    this.wires = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    this.wires.setAttribute("class", "wires");
+    this.wires.setAttribute("aria-hidden", "true");
+    this.layersBox.replaceChildren(...this.parts.map((part) => part.box), this.wires);
+    this.layersBox.style.gridTemplateColumns = this.parts.map((part) => part.width).join(" ");
+  }
+
+  buildLayer(layer) {
+    const maps = element("div", { class: "maps" });
+    const legend = this.legend();
+    const header = element("header", {}, element("h3", {}, layer.name), element("p", { class: "small" }, layer.shape.join("×")),
+      element("p", { class: "small" }, layer.note));
+    const box = element("section", { class: "layer", "aria-label": `${layer.name}: ${layer.note}` }, header, maps, legend.box);
+    const cells = [];
+    let width = "minmax(0, 1fr)";
+    if (layer.shape.length === 3) {
+      const filters = layer.shape[2];
+      const across = filters === 1 ? 1 : filters <= 8 ? 2 : Math.ceil(Math.sqrt(filters));
+      maps.style.gridTemplateColumns = `repeat(${across}, 1fr)`;
+      if (filters === 1) box.classList.add("image");
+      width = `minmax(0, ${{ 1: 1.1, 2: 1.75 }[across] ?? 2.3}fr)`;
+      for (let filter = 0; filter < filters; filter++) cells.push(this.mapButton(layer, filter));
+    } else if (layer.labels) {
+      for (let unit = 0; unit < layer.shape[0]; unit++) cells.push(this.rowButton(layer, unit));
+      width = "minmax(6rem, 1fr)";
+    } else {
+      box.classList.add("vector");
+      cells.push(this.mapButton(layer, 0));
+      width = "minmax(3.7rem, 0.5fr)";
+    }
+    maps.append(...cells.map((cell) => cell.button));
+    return { layer, box, cells, legend, width };
+  }
+
+  mapButton(layer, filter) {
+    const canvas = element("canvas");
+    const name = layer.shape.length === 3 && layer.kind !== "input" ? `${layer.name}, filter ${filter}` : layer.name;
+    const button = element("button", { class: "map", type: "button", "aria-label": name, "aria-pressed": "false",
+      onclick: () => this.choose(layer.name, filter) }, canvas);
+    this.canvases.set(canvas, { layer, filter });
+    return { button, canvas, filter };
+  }
+
+  rowButton(layer, unit) {
+    const canvas = element("canvas");
+    const text = element("span");
+    const button = element("button", { class: "row", type: "button", "aria-pressed": "false", onclick: () => this.choose(layer.name, unit) },
+      element("span", {}, layer.labels[unit]), canvas, text);
+    this.canvases.set(canvas, { layer, unit });
+    return { button, canvas, text, filter: unit };
+  }
+
+  legend() {
+    const [low, high, canvas] = [element("span"), element("span"), element("canvas")];
+    const box = element("div", { class: "legend", "aria-hidden": "true" }, low, canvas, high);
+    return { box, show: (scale) => {
+      low.textContent = short(scale.low);
+      high.textContent = short(scale.high);
+      paintGrid(canvas, 64, 1, scale, (i) => scale.low + ((scale.high - scale.low) * i) / 63);
+    } };
+  }
+
+  // How a layer's vector is laid out as a picture: in reading order.
+  columns(layer) {
+    const units = layer.shape[0];
+    return units > 200 ? 8 : units > 100 ? 4 : units > 30 ? 3 : 1;
+  }
+
+  paintMap(canvas, layer, filter, part, scale) {
+    const { data, shape } = this.numbers(layer, part);
+    if (shape.length === 3) paintGrid(canvas, shape[1], shape[0], scale, (i) => data[i * shape[2] + filter]);
+    else {
+      const columns = this.columns(layer);
+      paintGrid(canvas, columns, Math.ceil(shape[0] / columns), scale, (i) => data[i]);
+    }
+  }
+
+  paint() {
+    for (const { layer, cells, legend } of this.parts) {
+      const scale = this.scale(layer);
+      const { data } = this.numbers(layer);
+      for (const { canvas, filter, text, button } of cells) {
+        if (text) {
+          this.paintBar(canvas, scale, data[filter]);
+          text.textContent = layer.kind === "softmax" ? `${(data[filter] * 100).toFixed(1)} %` : short(data[filter]);
+          button.classList.toggle("top", data.every((value) => value <= data[filter]));
+        } else this.paintMap(canvas, layer, filter, this.part, scale);
+      }
+      legend.show(scale);
+    }
+    this.mark();
+    this.detail();
+  }
+
+  // One number as a bar from zero, in its colour.
+  paintBar(canvas, scale, value) {
+    const width = 60;
+    const zero = Math.round(((0 - scale.low) / (scale.high - scale.low)) * width);
+    const end = Math.round(((value - scale.low) / (scale.high - scale.low)) * width);
+    paintGrid(canvas, width, 1, scale, (i) => (i >= Math.min(zero, end) && i <= Math.max(zero, end) ? value : undefined));
+  }
+
+  choose(name, filter) {
+    this.chosen = { layer: name, filter };
+    this.mark();
+    this.detail();
+    this.tell(this.chosen);
+    this.detailBox.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  }
+
+  chosenPart() {
+    return this.parts.find((part) => part.layer.name === this.chosen.layer) ?? this.parts[1];
+  }
+
+  mark() {
+    const { layer } = this.chosenPart();
+    for (const part of this.parts) {
+      for (const { button, filter } of part.cells) {
+        button.setAttribute("aria-pressed", String(part.layer === layer && (filter === this.chosen.filter || part.cells.length === 1)));
+      }
+    }
+    this.wire();
+  }
+
+  // Lines from the maps that the chosen one is computed from.
+  wire() {
+    if (!this.parts) return;
+    const at = this.parts.indexOf(this.chosenPart());
+    const [from, to] = [this.parts[at - 1], this.parts[at]];
+    const target = to.cells.find((cell) => cell.filter === this.chosen.filter) ?? to.cells[0];
+    let sources = from ? from.cells : [];
+    if (to.layer.kind === "pool") sources = sources.filter((cell) => cell.filter === target.filter);
+    const origin = this.layersBox.getBoundingClientRect();
+    const end = target.canvas.getBoundingClientRect();
+    const paths = sources.map(({ button }) => {
+      const start = button.getBoundingClientRect();
+      const [x0, y0] = [start.right - origin.left + 1, start.top + start.height / 2 - origin.top];
+      const [x1, y1] = [end.left - origin.left - 2, end.top + end.height / 2 - origin.top];
+      const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+      path.setAttribute("d", `M${x0},${y0} C${(x0 + x1) / 2},${y0} ${(x0 + x1) / 2},${y1} ${x1},${y1}`);
+      return path;
+    });
+    this.wires.replaceChildren(...paths);
+  }
+
+  // The chosen map, large, with what it is made of. Built anew when the choice changes, only repainted when the numbers do.
+  detail() {
+    const { layer } = this.chosenPart();
+    const { filter } = this.chosen;
+    const maps = layer.shape.length === 3;
+    const key = `${this.network.model} ${layer.name} ${maps ? filter : ""}`;
+    if (key !== this.detailKey) {
+      this.detailKey = key;
+      for (const canvas of this.detailCanvases ?? []) this.canvases.delete(canvas);
+      this.detailCanvases = [];
+      this.detailFigures = [];
+      const title = maps && layer.kind !== "input" ? `${layer.name} · filter ${filter}` : layer.name;
+      const head = element("div", { class: "head" }, element("h3", {}, title));
+      if (maps && layer.shape[2] > 1) {
+        const step = (by) => () => this.choose(layer.name, (filter + by + layer.shape[2]) % layer.shape[2]);
+        head.append(element("button", { type: "button", title: "Previous filter ( [ )", "aria-label": "Previous filter", onclick: step(-1) }, "◀"),
+          element("button", { type: "button", title: "Next filter ( ] )", "aria-label": "Next filter", onclick: step(1) }, "▶"));
+      }
+      head.append(element("p", { class: "small" }, layer.about));
+      const figures = element("div", { class: "figures" });
+      const kernel = this.network.arrays[`${layer.name}/kernel`];
+      if (kernel) figures.append(this.kernelFigure(layer, filter, kernel));
+      const parts = layer.activation === "linear" ? [["output", "Output"]] : [["pre_activation", "Pre-activation"], ["output", `Activation: ${layer.function}`]];
+      for (const [part, caption] of parts) figures.append(this.mapFigure(layer, filter, part, caption));
+      this.detailBox.replaceChildren(head, figures);
+    }
+    for (const paint of this.detailFigures) paint();
+  }
+
+  detailCanvas(cell) {
+    const canvas = element("canvas");
+    this.canvases.set(canvas, cell);
+    this.detailCanvases.push(canvas);
+    return canvas;
+  }
+
+  mapFigure(layer, filter, part, caption) {
+    const vector = layer.shape.length === 1;
+    const canvas = this.detailCanvas({ layer, filter, part, wide: vector });
+    const legend = this.legend();
+    this.detailFigures.push(() => {
+      const scale = this.scale(layer, part);
+      if (vector) {
+        const { data } = this.numbers(layer, part);
+        const columns = this.wideColumns(layer);
+        paintGrid(canvas, columns, Math.ceil(data.length / columns), scale, (i) => data[i]);
+      } else this.paintMap(canvas, layer, filter, part, scale);
+      legend.show(scale);
+    });
+    return element("div", { class: "figure" }, element("h4", {}, caption), element("div", { class: vector ? "vector" : "large" }, canvas), legend.box);
+  }
+
+  wideColumns(layer) {
+    return layer.shape[0] > 40 ? 20 : layer.shape[0];
+  }
+
+  kernelFigure(layer, filter, kernel) {
+    const [height, width, channels, filters] = kernel.shape;
+    const across = channels === 1 ? 1 : Math.ceil(Math.sqrt(channels));
+    const grid = element("div", { class: "kernels", style: `--across: ${across}` });
+    const legend = this.legend();
+    for (let channel = 0; channel < channels; channel++) {
+      const canvas = this.detailCanvas({ layer, filter, kernel, channel });
+      grid.append(canvas);
+      this.detailFigures.push(() => {
+        const scale = scaleFor("diverging", kernel.data);
+        paintGrid(canvas, width, height, scale, (i) => kernel.data[(i * channels + channel) * filters + filter]);
+        legend.show(scale);
+      });
+    }
+    const bias = this.network.arrays[`${layer.name}/bias`].data[filter];
+    return element("div", { class: "figure" }, element("h4", {}, channels > 1 ? `Kernel: ${height}×${width}, a slice for each of ${channels} maps` : `Kernel: ${height}×${width}`),
+      grid, legend.box, element("p", { class: "small" }, `bias ${exact(bias)}`));
+  }
+
+  key(event) {
+    const by = { "[": -1, "]": 1 }[event.key];
+    const { layer } = this.chosenPart();
+    if (!by || layer.shape.length !== 3) return;
+    this.choose(layer.name, (this.chosen.filter + by + layer.shape[2]) % layer.shape[2]);
+  }
+
+  // The number under the pointer.
+  hover(event) {
+    const target = event.composedPath()[0];
+    const canvas = this.canvases.has(target) ? target : target.closest?.(".row")?.querySelector("canvas");
+    const cell = this.canvases.get(canvas);
+    if (!cell) {
+      this.tip.hidden = true;
+      return;
+    }
+    const box = canvas.getBoundingClientRect();
+    const inside = (value, start, size, count) => Math.max(0, Math.min(count - 1, Math.floor(((value - start) / size) * count)));
+    const column = inside(event.clientX, box.left, box.width, canvas.width);
+    const row = inside(event.clientY, box.top, box.height, canvas.height);
+    const text = this.describe(cell, row, column);
+    this.tip.hidden = !text;
+    if (!text) return;
+    this.tip.replaceChildren(text[0], element("br"), element("b", {}, text[1]));
+    const { width, height } = this.tip.getBoundingClientRect();
+    this.tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - width - 4))}px`;
+    this.tip.style.top = `${event.clientY - height - 12 < 4 ? event.clientY + 18 : event.clientY - height - 12}px`;
+  }
+
+  // [where, number] for one cell; null beyond the last one.
+  describe({ layer, filter, part, wide, unit, kernel, channel }, row, column) {
+    if (kernel) {
+      const [, width, channels, filters] = kernel.shape;
+      return [`${layer.name} kernel · filter ${filter} · map ${channel} · row ${row}, column ${column}`,
+        exact(kernel.data[((row * width + column) * channels + channel) * filters + filter])];
+    }
+    const { data, shape } = this.numbers(layer, part);
+    if (shape.length === 3) {
+      const where = layer.kind === "input" ? "" : ` · filter ${filter}`;
+      return [`${layer.name}${where} · row ${row}, column ${column}`, exact(data[(row * shape[1] + column) * shape[2] + filter])];
+    }
+    const index = unit ?? row * (wide ? this.wideColumns(layer) : this.columns(layer)) + column;
+    if (index >= data.length) return null;
+    if (layer.from) {
+      const [, width, channels] = layer.from;
+      const place = Math.floor(index / channels);
+      return [`${layer.name} ${index} · row ${Math.floor(place / width)}, column ${place % width}, map ${index % channels}`, exact(data[index])];
+    }
+    return [`${layer.name} · ${layer.labels ? `class ${layer.labels[index]}` : `unit ${index}`}`, exact(data[index])];
+  }
+}

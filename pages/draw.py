@@ -1,0 +1,157 @@
+"""Draw a digit, get the answer, see every map of every layer."""
+
+import numpy as np
+import streamlit as st
+
+from cnnviz.components import gallery, network, sketchpad
+from cnnviz.components.network import as_choice
+from cnnviz.components.sketchpad import EMPTY, replaced, strokes
+from cnnviz.figures import probability_bars
+from cnnviz.inputs import Input, InputError, normalise, parse_strokes, rasterise
+from cnnviz.inputs.pictures import MAX_BYTES, from_picture
+from cnnviz.inputs.samples import samples
+from cnnviz.nets.presets import PRESETS
+from cnnviz.nets.weights import WeightsError, load_weights
+from cnnviz.trace import Trace, assemble
+from cnnviz.workers import TRACER, WorkerError
+
+SURE = 0.8  # from this probability on, an answer is given without a second guess beside it
+START_UP = 6  # seconds that TensorFlow usually takes to start
+PICTURES = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
+POINT = "Point at a cell for its number; choose a map to see it large."
+EMPTY_NOTE = "Nothing is drawn yet: what you see comes from the biases alone."
+READINGS = {"photo": "Photo or scan", "sketch": "Clean drawing", "raw": "Squeezed to 28×28"}
+
+state = st.session_state
+PRESET = PRESETS[state.model]
+
+
+def start_with_sample(name: str) -> None:
+    """Put a sample on the sketchpad, so that one can undo it or go on drawing."""
+    state.sketch = state.sketch_shown = replaced(state.sketch, samples()[name].strokes)
+    state.sketch_revision += 1
+
+
+@st.cache_data
+def thumbnails() -> dict[str, tuple[str, np.ndarray]]:
+    """Every sample's title and its picture, as the network is given it."""
+    return {
+        name: (sample.title, normalise(rasterise(parse_strokes(sample.strokes))).steps[-1].picture)
+        for name, sample in samples().items()
+    }
+
+
+def drawn() -> Input | None:
+    """What is on the sketchpad; None while it is empty."""
+    with st.container(key="sketchpad"):
+        sketch = sketchpad("pad", state.sketch_shown, state.sketch_revision)
+    if sketch is not None and sketch != state.get("sketch_seen"):
+        state.sketch = state.sketch_seen = sketch
+        st.query_params.pop("sample", None)
+    lines = strokes(state.sketch)
+    return normalise(rasterise(lines)) if lines else None
+
+
+def pictured(source: str) -> Input | None:
+    """An uploaded or photographed picture; None while there is none."""
+    if source == "Camera":
+        file, how = st.camera_input("Hold a digit on paper into the camera", key="camera"), "photo"
+    else:
+        file = st.file_uploader("A picture of one digit", PICTURES, key="upload", max_upload_size=MAX_BYTES // 2**20)
+        how = st.segmented_control("Read it as", READINGS, format_func=READINGS.get, default="photo", required=True, key="reading")
+    return from_picture(file.getvalue(), how) if file else None
+
+
+def given() -> Input | None:
+    """The input that the visitor chose; after a bad one the last good one, with a sentence on what was wrong."""
+    source = st.segmented_control(
+        "Input", ["Draw", "Picture", "Camera"], default="Draw", required=True, key="source", label_visibility="collapsed"
+    )
+    try:
+        state.input = drawn() if source == "Draw" else pictured(source)
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
+    return state.get("input")
+
+
+def traced(image: np.ndarray, slot) -> Trace:
+    """The network's numbers for an image; the last ones again when nothing has changed."""
+    asked = PRESET.name, image.tobytes()
+    if state.get("asked") != asked:
+        def waiting(seconds: float) -> None:
+            text = f"TensorFlow is warming up ({seconds:.0f} s of about {START_UP} s). Your drawing is kept."
+            slot.progress(min(seconds / START_UP, 0.99), text)
+
+        values = TRACER.trace(PRESET.name, image, waiting)
+        state.trace = assemble(PRESET, load_weights(PRESET), image, values)
+        state.asked = asked
+    return state.trace
+
+
+def show_answer(trace: Trace) -> None:
+    """The most probable class, large, and how sure the network is."""
+    first, second = np.argsort(trace.probabilities)[::-1][:2]
+    st.title(trace.network.classes[first], anchor=False)
+    sure = trace.probabilities[first]
+    if sure >= SURE:
+        st.markdown(f"**{sure:.1%}** sure")
+    else:
+        other, chance = trace.network.classes[second], trace.probabilities[second]
+        st.markdown(f"Not sure: **{sure:.1%}**. It could be a **{other}** ({chance:.1%}).")
+
+
+def chosen_map() -> tuple[str, int]:
+    """The layer and filter that the address names, if the network has them."""
+    return as_choice(PRESET, st.query_params) or (PRESET.layers[0].name, 0)
+
+
+@st.fragment
+def page() -> None:
+    """Everything that a stroke changes, in the order in which it should reach the screen."""
+    left, middle, right = st.columns([5, 6, 8], gap="medium")
+    maps = st.container(key="network")
+    with left:
+        data = given()
+    with middle:
+        answer = st.container(key="prediction").empty()
+        chart = st.container(key="probabilities")
+    try:
+        trace = traced(data.pixels if data else np.zeros(PRESET.input_shape, np.float32), answer)
+    except (WorkerError, WeightsError) as error:
+        answer.error(str(error), icon=":material/error:")
+        return
+    with answer.container():
+        if data:
+            show_answer(trace)
+        else:
+            st.markdown("Draw a digit, and the answer appears here.")
+    with maps:
+        note = POINT if data else EMPTY_NOTE
+        chosen = network("maps", trace, note, chosen_map())
+    if chosen and chosen != state.get("chosen_seen"):
+        state.chosen_seen = chosen
+        st.query_params.update(layer=chosen[0], filter=str(chosen[1]))
+    with chart:
+        bars = probability_bars(PRESET.classes, trace.probabilities)
+        st.plotly_chart(bars, key="bars", config={"displayModeBar": False})
+    with right:
+        if data:
+            st.markdown("**From ink to network input**")
+            gallery("steps", {step.name: (step.name, step.picture) for step in data.steps}, size=96)
+        if state.source == "Draw":
+            st.markdown("**Start from a sample**")
+            picked = gallery("samples", thumbnails(), size=42, pick=True)
+            if picked:
+                start_with_sample(picked)
+                st.query_params["sample"] = picked
+                st.rerun(scope="fragment")
+
+
+if "sketch" not in state:
+    state.sketch, state.sketch_revision = EMPTY, 0
+    if st.query_params.get("sample") in samples():
+        start_with_sample(st.query_params["sample"])
+state.sketch_shown = state.sketch
+st.markdown("Draw a digit: the pictures below are what the trained network computes from it, number by number. "
+            "Try a 7 with and without a bar, and watch which maps change.")  # fmt: skip
+page()
