@@ -19,15 +19,7 @@ page = st.navigation(
 )
 st.html(Path(__file__).parent / "assets" / "style.css")
 with st.sidebar:
-    st.subheader("Network", anchor=False)
-    name = st.selectbox(
-        "Network",
-        PRESETS,
-        format_func=lambda name: PRESETS[name].title,
-        key="model",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
-    st.markdown(PRESETS[name].about)
+    name = st.selectbox("Network", PRESETS, key="model", bind="query-params")
+    st.markdown(f"**{PRESETS[name].title}.** {PRESETS[name].about}")
     st.caption(f"{sum(PRESETS[name].parameters()):,} trained parameters.")
 page.run()

@@ -10,8 +10,8 @@ from cnnviz.figures import probability_bars
 from cnnviz.inputs import Input, InputError, normalise, parse_strokes, rasterise
 from cnnviz.inputs.pictures import MAX_BYTES, from_picture
 from cnnviz.inputs.samples import samples
-from cnnviz.nets.presets import PRESETS
 from cnnviz.nets.weights import WeightsError, load_weights
+from cnnviz.session import selected_network
 from cnnviz.trace import Trace, assemble
 from cnnviz.workers import TRACER, WorkerError
 
@@ -19,11 +19,11 @@ SURE = 0.8  # from this probability on, an answer is given without a second gues
 START_UP = 6  # seconds that TensorFlow usually takes to start
 PICTURES = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
 POINT = "Point at a cell for its number; choose a map to see it large."
-EMPTY_NOTE = "Nothing is drawn yet: what you see comes from the biases alone."
+NOTHING_DRAWN = "Nothing is drawn yet: what you see comes from the biases alone."
 READINGS = {"photo": "Photo or scan", "sketch": "Clean drawing", "raw": "Squeezed to 28×28"}
 
 state = st.session_state
-PRESET = PRESETS[state.model]
+PRESET = selected_network()
 
 
 def start_with_sample(name: str) -> None:
@@ -58,14 +58,21 @@ def pictured(source: str) -> Input | None:
         file, how = st.camera_input("Hold a digit on paper into the camera", key="camera"), "photo"
     else:
         file = st.file_uploader("A picture of one digit", PICTURES, key="upload", max_upload_size=MAX_BYTES // 2**20)
-        how = st.segmented_control("Read it as", READINGS, format_func=READINGS.get, default="photo", required=True, key="reading")
+        how = st.segmented_control(
+            "Read it as", READINGS, format_func=READINGS.get, default="photo", required=True, key="reading"
+        )
     return from_picture(file.getvalue(), how) if file else None
 
 
 def given() -> Input | None:
     """The input that the visitor chose; after a bad one the last good one, with a sentence on what was wrong."""
     source = st.segmented_control(
-        "Input", ["Draw", "Picture", "Camera"], default="Draw", required=True, key="source", label_visibility="collapsed"
+        "Input",
+        ["Draw", "Picture", "Camera"],
+        default="Draw",
+        required=True,
+        key="source",
+        label_visibility="collapsed",
     )
     try:
         state.input = drawn() if source == "Draw" else pictured(source)
@@ -78,6 +85,7 @@ def traced(image: np.ndarray, slot) -> Trace:
     """The network's numbers for an image; the last ones again when nothing has changed."""
     asked = PRESET.name, image.tobytes()
     if state.get("asked") != asked:
+
         def waiting(seconds: float) -> None:
             text = f"TensorFlow is warming up ({seconds:.0f} s of about {START_UP} s). Your drawing is kept."
             slot.progress(min(seconds / START_UP, 0.99), text)
@@ -126,8 +134,7 @@ def page() -> None:
         else:
             st.markdown("Draw a digit, and the answer appears here.")
     with maps:
-        note = POINT if data else EMPTY_NOTE
-        chosen = network("maps", trace, note, chosen_map())
+        chosen = network("maps", trace, POINT if data else NOTHING_DRAWN, chosen_map())
     if chosen and chosen != state.get("chosen_seen"):
         state.chosen_seen = chosen
         st.query_params.update(layer=chosen[0], filter=str(chosen[1]))

@@ -2,7 +2,45 @@
 
 import streamlit as st
 
-from cnnviz.nets.presets import PRESETS
+from cnnviz.nets.describe import table
+from cnnviz.nets.weights import SHIPPED, load_card
+from cnnviz.session import selected_network
 
-PRESET = PRESETS[st.session_state.model]
-st.markdown("stub")
+PRESET = selected_network()
+
+
+def as_markdown(rows: list[dict]) -> str:
+    """Rows of equal keys as a table."""
+    cells = [[f"{value:,}" if isinstance(value, int) else value for value in row.values()] for row in rows]
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def show_card(card: dict) -> None:
+    """What the weights were trained on, and how well they read."""
+    if not card:
+        st.info("These weights have no card. Run `make weights` to train them anew, with one.", icon=":material/info:")
+        return
+    for column, (name, value) in zip(st.columns(len(card["accuracy"])), card["accuracy"].items(), strict=True):
+        column.metric(name, f"{value:.2%}", border=True)
+    st.json(card, expanded=False)
+
+
+st.markdown(
+    "How large each layer's output is, how many weights it has, and how much of the image one of its cells sees. "
+    "Try the other network in the sidebar: the sizes stay, the activation and the pooling change."
+)
+st.subheader(f"{PRESET.title}: {sum(PRESET.parameters()):,} parameters", anchor=False)
+with st.container(key="layer-table"):
+    st.markdown(as_markdown(table(PRESET)))
+st.caption(
+    "Height: ⌊(n + p − k)/s⌋ + 1 for n input cells, kernel k, stride s and p zeros of padding. "
+    "Sees: the receptive field, the square of the image that one cell is computed from."
+)
+st.subheader("Where the weights come from", anchor=False)
+with st.container(key="card"):
+    show_card(load_card(PRESET))
+weights = SHIPPED / f"{PRESET.name}.npz"
+if weights.exists():
+    st.download_button("Download the weights", weights.read_bytes(), weights.name, icon=":material/download:",
+                       help="A NumPy .npz file: one kernel and one bias for each layer that has any")  # fmt: skip

@@ -1,4 +1,4 @@
-"""Arrays for the browser: one bytes object, because Streamlit hands bytes over untouched only when nothing is around them.
+"""Arrays for the browser: one bytes object, because Streamlit leaves bytes as they are only with nothing around them.
 
 Layout: uint32 little-endian length of the header, the header (JSON, UTF-8, padded with spaces to a multiple of four),
 then the arrays one behind the other, each padded to a multiple of four. `unpack` in unpack.js reads it.

@@ -151,7 +151,7 @@ PRESETS: dict[str, Network] = {
     for network in (
         _lenet("lenet5", "LeNet-5, modern", "LeNet-5 with today's parts: ReLU and max pooling.", "relu", "max"),
         _lenet("lenet5-1998", "LeNet-5, 1998",
-               "Close to Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, “Gradient-based learning applied to document "
-               "recognition” (1998): tanh and average pooling.", "tanh", "average"),
+               "Close to the network of LeCun, Bottou, Bengio and Haffner (1998): tanh and average pooling.",
+               "tanh", "average"),
     )
 }  # fmt: skip

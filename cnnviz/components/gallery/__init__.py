@@ -24,6 +24,11 @@ def gallery(key: str, pictures: Mapping[str, tuple[str, np.ndarray]], size: int 
     Returns:
         The name of the picture that was clicked just now, else None.
     """
-    header = {"pictures": list(pictures), "captions": [caption for caption, _ in pictures.values()], "size": size, "pick": pick}
+    header = {
+        "pictures": list(pictures),
+        "captions": [caption for caption, _ in pictures.values()],
+        "size": size,
+        "pick": pick,
+    }
     arrays = {name: picture.reshape(*picture.shape[:2], -1) for name, (_, picture) in pictures.items()}
     return _mount(key=key, data=pack(header, arrays), on_picked_change=lambda: None).picked

@@ -6,21 +6,20 @@ from typing import Any
 
 from cnnviz.components.files import register
 from cnnviz.components.packing import pack
-from cnnviz.nets.presets import Layer, Network, Shape
+from cnnviz.nets.describe import FUNCTIONS, about, note
+from cnnviz.nets.presets import Network
 from cnnviz.trace import Trace
 
 _mount = register("network", "unpack", "colours")
 
-FUNCTIONS = {"relu": "ReLU", "tanh": "tanh", "linear": ""}
 
-
-def network(key: str, trace: Trace, note: str, chosen: tuple[str, int]) -> tuple[str, int] | None:
+def network(key: str, trace: Trace, hint: str, chosen: tuple[str, int]) -> tuple[str, int] | None:
     """Show a trace.
 
     Args:
         key: of the component.
         trace: what is shown.
-        note: a sentence above the maps.
+        hint: a sentence above the maps.
         chosen: layer name and filter that are shown large when the view appears.
 
     Returns:
@@ -38,7 +37,7 @@ def network(key: str, trace: Trace, note: str, chosen: tuple[str, int]) -> tuple
     header = {
         "model": trace.network.name,
         "layers": layer_table(trace.network),
-        "note": note,
+        "hint": hint,
         "chosen": {"layer": layer, "filter": filter},
     }
     clicked = _mount(key=key, data=pack(header, arrays), on_chosen_change=lambda: None).chosen
@@ -68,39 +67,10 @@ def layer_table(network: Network) -> list[dict[str, Any]]:
             "shape": output_shape,
             "activation": layer.activation,
             "function": FUNCTIONS[layer.activation],
-            "note": note_of(layer),
+            "note": note(layer),
             "about": about(layer, shape, parameters),
             "labels": network.classes if output_shape == (len(network.classes),) else None,
             "from": shape if layer.kind == "flatten" else None,
         })  # fmt: skip
         shape = output_shape
     return rows
-
-
-def note_of(layer: Layer) -> str:
-    """The layer in a few words, as a column's heading has room for."""
-    match layer.kind:
-        case "conv":
-            return f"{layer.kernel}×{layer.kernel} {layer.padding}, {FUNCTIONS[layer.activation]}"
-        case "pool":
-            return f"{layer.mode} {layer.window}×{layer.window}"
-        case "dense":
-            return FUNCTIONS[layer.activation] or "weighted sums"
-        case "softmax":
-            return "probabilities"
-    return "one row"
-
-
-def about(layer: Layer, shape: Shape, parameters: int) -> str:
-    """A sentence on what the layer does to an input of this shape."""
-    match layer.kind:
-        case "conv":
-            return (f"Each filter slides over all {shape[-1]} input map{'s' * (shape[-1] > 1)}, "
-                    f"stride {layer.stride}, padding {layer.padding}. {parameters:,} parameters.")  # fmt: skip
-        case "pool":
-            return f"Keeps the {'largest' if layer.mode == 'max' else 'mean'} of each {layer.window}×{layer.window} window."
-        case "flatten":
-            return "The maps in one row: by row, then column, then map."
-        case "dense":
-            return f"Each unit weighs all {shape[-1]} inputs and adds a bias. {parameters:,} parameters."
-    return "exp of each logit, divided by their sum: ten numbers that add up to 1."

@@ -25,7 +25,7 @@ class NetworkView {
   constructor(root) {
     this.layersBox = root.querySelector(".layers");
     this.detailBox = root.querySelector(".detail");
-    this.note = root.querySelector(".note");
+    this.hint = root.querySelector(".hint");
     this.tip = root.querySelector(".tip");
     this.part = "output";
     for (const radio of root.querySelectorAll("input[name=part]")) {
@@ -52,7 +52,7 @@ class NetworkView {
     const other = JSON.stringify(network.layers) !== JSON.stringify(this.network?.layers);
     this.network = network;
     if (other) this.chosen = network.chosen; // from then on, clicks choose
-    this.note.textContent = network.note;
+    this.hint.textContent = network.hint;
     if (other) this.build();
     this.paint();
   }
