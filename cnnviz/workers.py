@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,17 @@ from cnnviz.trace import tracer
 
 ATTEMPTS = 3
 """How often a request is asked again when the worker dies under it."""
+
+
+def follow(parent: int) -> None:
+    """In a worker: end when the web process does. loky's workers outlive a parent that is killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class WorkerError(RuntimeError):
@@ -36,7 +48,11 @@ class Tracer:
             if self._executor is None:
                 # The graphics card is left to training: these passes are too small to gain by it.
                 self._executor = loky.ProcessPoolExecutor(
-                    max_workers=1, timeout=None, env={"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
+                    max_workers=1,
+                    timeout=None,
+                    initializer=follow,
+                    initargs=(os.getpid(),),
+                    env={"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"},
                 )
                 self._warming = self._executor.submit(tracer.warm_up)
             return self._executor

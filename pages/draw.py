@@ -144,7 +144,7 @@ def page() -> None:
     with right:
         if data:
             st.markdown("**From ink to network input**")
-            gallery("steps", {step.name: (step.name, step.picture) for step in data.steps}, size=96)
+            gallery("steps", {step.name: (step.name, step.picture) for step in data.steps}, size=70)
         if state.source == "Draw":
             st.markdown("**Start from a sample**")
             picked = gallery("samples", thumbnails(), size=42, pick=True)
@@ -159,6 +159,8 @@ if "sketch" not in state:
     if st.query_params.get("sample") in samples():
         start_with_sample(st.query_params["sample"])
 state.sketch_shown = state.sketch
-st.markdown("Draw a digit: the pictures below are what the trained network computes from it, number by number. "
-            "Try a 7 with and without a bar, and watch which maps change.")  # fmt: skip
+st.markdown(
+    "Draw a digit: the pictures below are what the trained network computes from it. "
+    "Try a 7 with and without a bar, and watch which maps change."
+)
 page()

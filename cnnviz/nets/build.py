@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import keras
 
-from cnnviz.nets.presets import Conv, Dense, Flatten, Layer, Network, Pool, Softmax
+from cnnviz.nets.presets import PRESETS, Conv, Dense, Flatten, Layer, Network, Pool, Softmax
+from cnnviz.nets.weights import load_weights
 
 POOLING = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
 
@@ -30,3 +31,12 @@ def keras_layer(layer: Layer) -> keras.layers.Layer:
 def build(network: Network) -> keras.Model:
     """An untrained model: (batch, *input_shape) float32 in [0, 1] to (batch, classes) probabilities."""
     return keras.Sequential([keras.Input(network.input_shape), *map(keras_layer, network.layers)], name=network.name)
+
+
+def load_model(name: str) -> keras.Model:
+    """A preset with its shipped weights."""
+    network = PRESETS[name]
+    model = build(network)
+    for layer, arrays in load_weights(network).items():
+        model.get_layer(layer).set_weights(arrays)
+    return model

@@ -1,4 +1,4 @@
-"""Weights in files that need no Keras to read: one `.npz`, and beside it a `.json` card that says where they come from."""
+"""Weights in files that need no Keras to read: one `.npz`, and beside it a `.json` card that says where from."""
 
 from __future__ import annotations
 

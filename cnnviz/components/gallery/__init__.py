@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import cv2
 import numpy as np
 
 from cnnviz.components.files import register
@@ -24,11 +25,17 @@ def gallery(key: str, pictures: Mapping[str, tuple[str, np.ndarray]], size: int 
     Returns:
         The name of the picture that was clicked just now, else None.
     """
-    header = {
-        "pictures": list(pictures),
-        "captions": [caption for caption, _ in pictures.values()],
-        "size": size,
-        "pick": pick,
-    }
-    arrays = {name: picture.reshape(*picture.shape[:2], -1) for name, (_, picture) in pictures.items()}
-    return _mount(key=key, data=pack(header, arrays), on_picked_change=lambda: None).picked
+    captions = [caption for caption, _ in pictures.values()]
+    header = {"pictures": list(pictures), "captions": captions, "size": size, "pick": pick}
+    return _mount(key=key, data=pack(header, arrays(pictures, size)), on_picked_change=lambda: None).picked
+
+
+def arrays(pictures: Mapping[str, tuple[str, np.ndarray]], size: int) -> dict[str, np.ndarray]:
+    """The pictures, each with a channel axis, and none with more pixels than a sharp screen shows."""
+    found = {}
+    for name, (_, picture) in pictures.items():
+        factor = 2 * size / max(picture.shape[:2])
+        if factor < 1:
+            picture = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        found[name] = picture.reshape(*picture.shape[:2], -1)
+    return found

@@ -1,0 +1,222 @@
+"""The command line: `python -m cnnviz classify | evaluate | datasets | weights`.
+
+Results go to standard output, one a line, fields parted by a tab; what went wrong goes to standard error as a sentence.
+Exit status: 0, all went well; 1, something did not (the rest is done all the same); 2, an unknown name or option.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from cnnviz import data
+from cnnviz.inputs import InputError, normalise
+from cnnviz.inputs.pictures import HOW, MAX_BYTES, from_picture
+from cnnviz.nets.presets import PRESETS, Network
+from cnnviz.nets.quiet import import_keras
+from cnnviz.nets.weights import WeightsError
+
+BATCH = 256
+"""Images that are predicted at once."""
+
+
+class UsageError(ValueError):
+    """An unknown name, or names that do not go together; exit status 2."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    main = argparse.ArgumentParser("python -m cnnviz", description="Read digits with a small convolutional network.")
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    model = {"default": "lenet5", "metavar": "NAME", "help": f"{', '.join(PRESETS)} (default: lenet5)"}
+
+    classify = commands.add_parser(
+        "classify", help="say which digit each picture shows",
+        description="Print FILE, LABEL and PROBABILITY for each picture: PNG, JPEG, WebP, BMP or GIF.")  # fmt: skip
+    classify.add_argument("--model", **model)
+    classify.add_argument(
+        "--as", dest="how", choices=HOW, default="photo",
+        help="photo: a digit on paper, a board or a screen, in uneven light (default); sketch: clean strokes on a "
+        "plain or transparent background; raw: squeezed to 28x28 and nothing else, as MNIST's own are")  # fmt: skip
+    classify.add_argument("files", nargs="+", metavar="FILE")
+
+    evaluate = commands.add_parser(
+        "evaluate", help="measure a model on a data set's test images",
+        description="Print the word accuracy, its value and the number of test images.")  # fmt: skip
+    evaluate.add_argument("--model", **model)
+    evaluate.add_argument("--dataset", default="mnist", metavar="NAME",
+                          help=f"{', '.join(data.DATASETS)} (default: mnist)")  # fmt: skip
+
+    datasets = commands.add_parser(
+        "datasets", help="list the data sets, or download some",
+        description="Without a name: print NAME, TITLE, here or missing, the download's size and the file of each data "
+        "set. With names: download those. They are kept in $CNNVIZ_DATA, else in the user's data folder.")  # fmt: skip
+    datasets.add_argument("names", nargs="*", metavar="NAME")
+
+    weights = commands.add_parser(
+        "weights", help="train the weights that the app ships",
+        description="Train the networks named, or all, from the recorded recipe, and write assets/weights.")
+    weights.add_argument("names", nargs="*", metavar="NAME")
+    return main
+
+
+def preset(name: str) -> Network:
+    """The network of that name, or a UsageError that lists those there are."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise UsageError(f"There is no model {name!r}; there are {', '.join(PRESETS)}.") from None
+
+
+def known_dataset(name: str) -> data.Dataset:
+    """The data set of that name, or a UsageError that lists those there are."""
+    try:
+        return data.find(name)
+    except data.DataError as error:
+        raise UsageError(str(error)) from None
+
+
+def complain(sentence: object) -> None:
+    """One line on standard error."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def load_model(name: str):
+    """A shipped model, with TensorFlow's notices kept out of the terminal."""
+    import_keras()
+    from cnnviz.nets import build
+
+    return build.load_model(name)
+
+
+def predict(model, pixels: np.ndarray) -> np.ndarray:
+    """float32 (n, height, width, channels) to probabilities, float32 (n, classes)."""
+    batches = (pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))
+    return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
+
+
+def read(file: str, how: str) -> np.ndarray | str:
+    """One file as the network's input, or the sentence that says what is wrong with it."""
+    try:
+        with Path(file).open("rb") as opened:
+            return from_picture(opened.read(MAX_BYTES + 1), how).pixels  # no more than it takes to see "too large"
+    except InputError as error:
+        return str(error)
+    except IsADirectoryError:
+        return "This is a folder: give the files in it."
+    except FileNotFoundError:
+        return "There is no such file."
+    except OSError as error:
+        return f"The file can't be read: {error.strerror}."
+
+
+def classify(options: argparse.Namespace) -> int:
+    network = preset(options.model)
+    status = 0
+    with ThreadPoolExecutor() as pool:
+        try:
+            # The pictures are read while TensorFlow starts: both take a while, and mostly not in Python.
+            results = pool.map(lambda file: (file, read(file, options.how)), options.files)
+            model = load_model(options.model)
+            while batch := list(islice(results, BATCH)):
+                good = [(file, result) for file, result in batch if not isinstance(result, str)]
+                chances = iter(predict(model, np.stack([pixels for _, pixels in good])) if good else ())
+                for file, result in batch:
+                    if isinstance(result, str):
+                        complain(f"{file}: {result}")
+                        status = 1
+                        continue
+                    chance = next(chances)
+                    best = int(chance.argmax())
+                    print(file, network.classes[best], f"{chance[best]:.4f}", sep="\t")
+                sys.stdout.flush()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    return status
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    network, dataset = preset(options.model), known_dataset(options.dataset)
+    if dataset.classes != network.classes:
+        fitting = ", ".join(name for name, other in data.DATASETS.items() if other.classes == network.classes)
+        shown = ", ".join(dataset.classes[:3])
+        raise UsageError(f"{dataset.title} does not fit {network.name}, not made for its classes ({shown}, …): "
+                         f"choose one of {fitting}.")  # fmt: skip
+    fetch(dataset)
+    _, (images, labels) = data.load(dataset.name)
+    if (*dataset.image_shape, 1) == network.input_shape:
+        pixels = (images.astype(np.float32) / 255)[..., None]
+    else:  # smaller digits are brought into MNIST's form as every picture is
+        pixels = np.stack([normalise(image).pixels for image in images])
+    right = predict(load_model(network.name), pixels).argmax(axis=1) == labels
+    print("accuracy", f"{right.mean():.4f}", len(labels), sep="\t")
+    return 0
+
+
+def fetch(dataset: data.Dataset) -> None:
+    """Download a data set that is not here, with a progress bar where somebody watches."""
+    if data.is_here(dataset.name):
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=dataset.title, total=dataset.bytes, unit="B", unit_scale=True, disable=None, leave=False) as bar:
+        data.download(dataset.name, lambda done, _: bar.update(done - bar.n))
+
+
+def datasets(options: argparse.Namespace) -> int:
+    status = 0
+    for dataset in [known_dataset(name) for name in options.names]:
+        try:
+            fetch(dataset)
+        except data.DataError as error:
+            complain(error)
+            status = 1
+    for name in options.names or data.DATASETS:
+        dataset = data.find(name)
+        where = (data.path(name), f"{dataset.bytes / 1e6:.0f} MB") if dataset.bytes else ("with scikit-learn", "0 MB")
+        print(name, dataset.title, "here" if data.is_here(name) else "missing", where[1], where[0], sep="\t")
+    return status
+
+
+def weights(options: argparse.Namespace) -> int:
+    names = [preset(name).name for name in options.names or PRESETS]
+    import_keras()
+    from cnnviz.training.recipe import make_weights
+
+    make_weights(names)
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns the exit status."""
+    options = parser().parse_args(arguments)
+    warnings.simplefilter("ignore")  # what Pillow notices about a file is said in our own sentence, or is of no matter
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="surrogateescape")  # file names are bytes, and come out as they went in
+    commands = {"classify": classify, "evaluate": evaluate, "datasets": datasets, "weights": weights}
+    try:
+        status = commands[options.command](options)
+        sys.stdout.flush()
+        return status
+    except UsageError as error:
+        complain(error)
+        return 2
+    except (data.DataError, WeightsError) as error:
+        complain(error)
+        return 1
+    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""Keras without TensorFlow's notices. Imports Keras when called: never used by the web process."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from types import ModuleType
+
+
+def import_keras() -> ModuleType:
+    """Import Keras and its backend with TensorFlow's start-up notices kept from the terminal.
+
+    TensorFlow prints some of them from C++ before it reads TF_CPP_MIN_LOG_LEVEL, so file descriptor 2 is turned away
+    while it is imported. If the import fails, what was said meanwhile is said after all, and the error goes on.
+
+    Returns:
+        The module `keras`.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        stderr = os.dup(2)
+    except OSError:  # no standard error, no notices
+        import keras
+
+        return keras
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            import keras
+        except BaseException:
+            said.seek(0)
+            os.write(stderr, said.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+    return keras

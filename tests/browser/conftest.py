@@ -1,0 +1,119 @@
+"""A real Chromium: pages of three kinds, drawing on the sketchpad, and a screenshot of every page when a test fails."""
+
+import re
+
+import pytest
+from find_browser import ARGUMENTS, MISSING, find_browser
+from playwright.sync_api import Page, expect, sync_playwright
+
+LAPTOP = {"viewport": {"width": 1400, "height": 900}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+CANVAS = ".st-key-sketchpad canvas"
+
+expect.set_options(timeout=20_000)  # on a busy machine the first page of a server takes its time
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """One Chromium for the whole run."""
+    path = find_browser()
+    if not path:
+        pytest.fail(MISSING, pytrace=False)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def new_page(browser, server):
+    """new_page(**options): a window of its own, as another visitor has it. `page.goto("/")` opens the app."""
+    contexts = []
+
+    def opened(**options) -> Page:
+        contexts.append(browser.new_context(base_url=server.url, **{**LAPTOP, **options}))
+        return contexts[-1].new_page()
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(new_page):
+    """A laptop's window."""
+    return new_page()
+
+
+@pytest.fixture
+def phone(new_page):
+    """A phone's window, with touch."""
+    return new_page(**PHONE)
+
+
+@pytest.fixture
+def dark_page(new_page):
+    """A laptop's window that prefers dark colours."""
+    return new_page(color_scheme="dark")
+
+
+def on_canvas(page: Page, strokes) -> list[list[tuple[float, float]]]:
+    """Strokes of (x, y) in 0..1 as points of the window, the canvas scrolled into it."""
+    canvas = page.locator(CANVAS)
+    canvas.wait_for()
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    return [[(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke] for stroke in strokes]
+
+
+@pytest.fixture
+def draw():
+    """draw(page, strokes): with the mouse. Strokes are lists of (x, y) in 0..1 over the canvas."""
+
+    def with_mouse(page: Page, strokes) -> None:
+        for first, *others in on_canvas(page, strokes):
+            page.mouse.move(*first)
+            page.mouse.down()
+            for point in others:
+                page.mouse.move(*point)
+            page.mouse.up()
+
+    return with_mouse
+
+
+@pytest.fixture
+def draw_touch():
+    """draw_touch(phone, strokes): with a finger."""
+
+    def with_finger(page: Page, strokes) -> None:
+        session = page.context.new_cdp_session(page)
+
+        def touch(kind: str, *points) -> None:
+            touches = [{"x": x, "y": y} for x, y in points]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+        for first, *others in on_canvas(page, strokes):
+            touch("touchStart", first)
+            for point in others:
+                touch("touchMove", point)
+            touch("touchEnd")
+        session.detach()
+
+    return with_finger
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """With a failed test, keep a screenshot of every page that is open and say where."""
+    report = yield
+    browser = getattr(item, "funcargs", {}).get("browser")
+    if report.failed and browser and call.when != "teardown":
+        folder = item.funcargs["tmp_path_factory"].getbasetemp() / "screenshots"
+        folder.mkdir(exist_ok=True)
+        name = re.sub(r"\W+", "-", item.name)
+        pages = [page for context in browser.contexts for page in context.pages]
+        for number, page in enumerate(pages):
+            path = folder / f"{name}-{number}.png"
+            page.screenshot(path=path)
+            report.sections.append(("screenshot", str(path)))
+    return report

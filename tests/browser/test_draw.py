@@ -1,0 +1,257 @@
+"""Drawing in a real browser: mouse, finger, keys, and what comes of it."""
+
+import re
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from cnnviz.inputs import normalise, parse_strokes, rasterise
+from cnnviz.inputs.samples import samples
+from cnnviz.nets.presets import PRESETS
+from cnnviz.nets.weights import load_weights
+from cnnviz.trace import assemble
+from cnnviz.trace.tracer import trace
+
+TWO, SEVEN = "two", "crossed-seven"
+READY = 60_000  # TensorFlow may still be starting under the first test
+
+
+def sample(name):
+    return [np.reshape(stroke["points"], (-1, 2)).tolist() for stroke in samples()[name].strokes]
+
+
+def answer(page):
+    return page.locator(".st-key-prediction")
+
+
+def expect_answer(page, digit):
+    expect(answer(page)).to_have_text(re.compile(f"^{digit}"), timeout=READY)
+
+
+def ink(page):
+    """How many pixels of the canvas are inked."""
+    return page.locator(".st-key-sketchpad canvas").evaluate(
+        "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v > 127).length"
+    )
+
+
+def button(page, action):
+    return page.locator(f".st-key-sketchpad [data-action={action}]")
+
+
+def test_a_seven_drawn_with_the_mouse_is_read(page, draw):
+    page.goto("/")
+    expect(page.get_by_text("Draw a digit here")).to_be_visible()
+    draw(page, sample(SEVEN))
+    expect_answer(page, 7)
+    expect(page.locator(".st-key-probabilities .js-plotly-plot")).to_be_visible()
+    expect(page.get_by_text("centred in 28×28")).to_be_visible()
+    expect(page.locator("[data-testid=stException]")).to_have_count(0)
+
+
+def test_a_two_drawn_with_a_finger_is_read_on_a_phone(phone, draw_touch):
+    phone.goto("/")
+    draw_touch(phone, sample(TWO))
+    expect_answer(phone, 2)
+    wide = phone.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 390
+
+
+def test_undo_redo_and_clear_by_button(page, draw):
+    page.goto("/")
+    draw(page, sample(SEVEN))
+    expect_answer(page, 7)
+    full = ink(page)
+    button(page, "undo").click()
+    expect(button(page, "redo")).to_be_enabled()
+    assert 0 < ink(page) < full
+    button(page, "redo").click()
+    expect(button(page, "redo")).to_be_disabled()
+    assert ink(page) == full
+    button(page, "clear").click()
+    expect(answer(page)).to_contain_text("Draw a digit")
+    assert ink(page) == 0
+    button(page, "undo").click()
+    expect_answer(page, 7)
+    assert ink(page) == full
+
+
+def test_undo_redo_and_clear_by_key(page, draw):
+    page.goto("/")
+    draw(page, sample(TWO))
+    expect_answer(page, 2)
+    page.keyboard.press("Delete")
+    expect(answer(page)).to_contain_text("Draw a digit")
+    page.keyboard.press("Control+z")
+    expect_answer(page, 2)
+    page.keyboard.press("Control+z")
+    expect(answer(page)).to_contain_text("Draw a digit")
+    page.keyboard.press("Control+Shift+z")
+    expect_answer(page, 2)
+
+
+def test_live_answers_while_the_pen_is_down(page, draw):
+    page.goto("/")
+    draw(page, sample(TWO))
+    expect_answer(page, 2)
+    button(page, "clear").click()
+    expect(answer(page)).to_contain_text("Draw a digit")
+    page.locator(".st-key-sketchpad [data-setting=live]").check()
+    box = page.locator(".st-key-sketchpad canvas").bounding_box()
+    stroke = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in sample(TWO)[0]]
+    page.mouse.move(*stroke[0])
+    page.mouse.down()
+    for point in stroke[1:]:
+        page.mouse.move(*point, steps=5)
+        page.wait_for_timeout(60)  # a pen takes its time
+    page.mouse.move(*stroke[-1])
+    expect_answer(page, 2)  # the pen is still down
+    page.mouse.up()
+    expect_answer(page, 2)
+    expect(button(page, "redo")).to_be_disabled()
+    button(page, "undo").click()
+    assert ink(page) == 0
+
+
+def test_a_drawing_outlives_a_visit_to_another_page(page, draw):
+    page.goto("/")
+    draw(page, sample(SEVEN))
+    expect_answer(page, 7)
+    before = ink(page)
+    page.get_by_role("link", name="Layers").click()
+    expect(page.get_by_text("61,706 parameters")).to_be_visible()
+    page.get_by_role("link", name="Draw").click()
+    expect_answer(page, 7)
+    assert ink(page) == before
+    button(page, "undo").click()
+    expect(button(page, "redo")).to_be_enabled()
+    assert 0 < ink(page) < before
+
+
+def test_a_drawing_outlives_a_change_of_the_network(page, draw):
+    page.goto("/")
+    draw(page, sample(TWO))
+    expect_answer(page, 2)
+    before = ink(page)
+    page.get_by_test_id("stSelectbox").locator("input").click()
+    page.get_by_role("option", name="lenet5-1998").click()
+    expect(page).to_have_url(re.compile("model=lenet5-1998"))
+    expect(page.locator(".st-key-network")).to_contain_text("tanh")
+    expect_answer(page, 2)
+    assert ink(page) == before
+
+
+def test_a_sample_is_one_click_and_can_be_shared(page, new_page):
+    page.goto("/")
+    page.get_by_role("button", name=samples()[SEVEN].title).click()
+    expect_answer(page, 7)
+    expect(page).to_have_url(re.compile(f"sample={SEVEN}"))
+    other = new_page()
+    other.goto(page.url)
+    expect_answer(other, 7)
+    assert answer(other).inner_text() == answer(page).inner_text()
+
+
+def test_the_sketchpad_says_what_it_is_for(page):
+    page.goto("/")
+    canvas = page.get_by_role("img", name=re.compile("Sketchpad: draw one digit"))
+    expect(canvas).to_be_visible()
+    for action in ("undo", "redo", "clear"):
+        expect(button(page, action)).to_be_disabled()
+
+
+def test_strokes_stop_at_their_limit_with_a_sentence(page, draw):
+    from cnnviz.inputs.strokes import MAX_STROKES
+
+    page.goto("/")
+    dots = [[(0.02 * (i % 50), 0.09 * (i // 50) + 0.05), (0.02 * (i % 50) + 0.01, 0.09 * (i // 50) + 0.05)] for i in range(MAX_STROKES)]
+    draw(page, dots)
+    expect(page.get_by_text("This sketch is full")).to_be_hidden()
+    before = ink(page)
+    draw(page, [[(0.1, 0.97), (0.9, 0.97)]])
+    expect(page.get_by_text("This sketch is full")).to_be_visible()
+    assert ink(page) == before
+    expect(page.locator(".stAlert")).to_have_count(0)
+
+
+def test_every_layer_shows_all_its_maps_without_scrolling_sideways(page):
+    page.goto(f"/?sample={SEVEN}")
+    expect_answer(page, 7)
+    network = page.locator(".st-key-network")
+    expect(network.locator(".layer")).to_have_count(10)
+    sizes = network.locator(".layer").evaluate_all(
+        "layers => layers.map(l => [l.querySelector('h3').textContent, l.querySelectorAll('.map, .row').length])"
+    )
+    assert sizes == [["input", 1], ["conv1", 6], ["pool1", 6], ["conv2", 16], ["pool2", 16], ["flatten", 1], ["dense1", 1],
+                     ["dense2", 1], ["logits", 10], ["softmax", 10]]  # fmt: skip
+    right = network.locator(".layer").evaluate_all("layers => Math.max(...layers.map(l => l.getBoundingClientRect().right))")
+    assert right <= 1400
+    assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 1400
+
+
+def traced(name, model="lenet5"):
+    image = normalise(rasterise(parse_strokes(samples()[name].strokes))).pixels
+    network = PRESETS[model]
+    return {record.layer.name: record for record in assemble(network, load_weights(network), image, trace(model, image[None])[0]).layers}
+
+
+def as_shown(text):
+    return np.float32(text.replace("−", "-"))
+
+
+@pytest.mark.parametrize("model", PRESETS)
+@pytest.mark.parametrize("part", ["Activation", "Pre-activation"])
+def test_the_number_under_the_pointer_is_the_networks_own(page, model, part):
+    page.goto(f"/?sample={SEVEN}&model={model}")
+    expect_answer(page, 7)
+    page.get_by_text(part, exact=True).first.click()
+    layers = traced(SEVEN, model)
+    for name, filter, row, column in [("conv1", 0, 0, 0), ("conv1", 5, 27, 27), ("conv1", 2, 13, 9), ("pool1", 3, 7, 6),
+                                      ("conv2", 15, 9, 0), ("conv2", 7, 4, 5), ("pool2", 0, 2, 2)]:  # fmt: skip
+        canvas = page.get_by_role("button", name=f"{name}, filter {filter}", exact=True).locator("canvas")
+        array = layers[name].output if part == "Activation" else layers[name].pre_activation
+        box = canvas.bounding_box()
+        page.mouse.move(box["x"] + (column + 0.5) / array.shape[1] * box["width"], box["y"] + (row + 0.5) / array.shape[0] * box["height"])
+        tip = page.locator(".st-key-network [role=tooltip]")
+        expect(tip).to_contain_text(f"{name} · filter {filter} · row {row}, column {column}")
+        assert as_shown(tip.locator("b").inner_text()) == array[row, column, filter]
+    for name, unit in [("logits", 3), ("softmax", 7), ("softmax", 1)]:
+        page.locator(".st-key-network .layer", has=page.get_by_role("heading", name=name)).locator(".row").nth(unit).hover()
+        expect(tip).to_contain_text(f"{name} · class {unit}")
+        assert as_shown(tip.locator("b").inner_text()) == layers[name].output[unit]
+
+
+def test_a_chosen_map_is_shown_large_and_the_link_keeps_it(page):
+    page.goto(f"/?sample={SEVEN}")
+    expect_answer(page, 7)
+    page.get_by_role("button", name="conv2, filter 9", exact=True).click()
+    detail = page.locator(".st-key-network .detail")
+    expect(detail).to_contain_text("conv2 · filter 9")
+    expect(detail.locator(".kernels canvas")).to_have_count(6)
+    expect(page).to_have_url(re.compile("layer=conv2.*filter=9"))
+    bias = load_weights(PRESETS["lenet5"])["conv2"][1][9]
+    assert as_shown(detail.get_by_text("bias").inner_text().split()[1]) == bias
+    page.keyboard.press("]")
+    expect(detail).to_contain_text("conv2 · filter 10")
+    expect(page).to_have_url(re.compile("filter=10"))
+    page.reload()
+    expect_answer(page, 7)
+    expect(detail).to_contain_text("conv2 · filter 10")
+
+
+def test_dark_is_dark(dark_page):
+    dark_page.goto(f"/?sample={TWO}")
+    expect_answer(dark_page, 2)
+    colours = dark_page.evaluate(
+        "[getComputedStyle(document.querySelector('.stApp')).backgroundColor,"
+        " getComputedStyle(document.querySelector('.st-key-prediction h1')).color]"
+    )
+    page, text = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in colours]
+    assert page < 150
+    assert text > 600
+    pixel = dark_page.locator(".st-key-sketchpad canvas").evaluate(
+        "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        " const i = d.findIndex((v, i) => i % 4 === 3 && v === 255); return d.slice(i - 3, i).reduce((a, b) => a + b) }"
+    )
+    assert pixel > 600  # pale ink on dark paper

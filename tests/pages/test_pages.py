@@ -1,0 +1,87 @@
+"""The pages, run as Streamlit runs them but without a browser; the worker and its TensorFlow are the real ones."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cnnviz.inputs.samples import samples
+from cnnviz.nets.presets import PRESETS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def opened(**query) -> AppTest:
+    app = AppTest.from_file(ROOT / "app.py", default_timeout=60)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def drawn(app: AppTest, *points) -> AppTest:
+    """Put one stroke on the sketchpad, as the browser's message does."""
+    stroke = {"points": list(points), "width": 0.04}
+    app.session_state["sketch"] = {"history": [stroke], "cursor": 1, "width": 0.06, "live": False}
+    return app.run()
+
+
+def said(app: AppTest) -> str:
+    return " ".join(element.value for element in [*app.markdown, *app.error])
+
+
+def test_the_first_page_asks_for_a_digit():
+    app = opened()
+    assert "Draw a digit" in said(app)
+    assert not app.title
+
+
+@pytest.mark.parametrize("name", samples())
+def test_a_link_with_a_sample_opens_with_its_answer(name):
+    digit = {"zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7",
+             "eight": "8", "nine": "9"}  # fmt: skip
+    expected = next(figure for word, figure in digit.items() if word in name)
+    assert opened(sample=name).title[0].value == expected
+
+
+@pytest.mark.parametrize("model", PRESETS)
+def test_every_network_answers(model):
+    app = opened(sample="crossed-seven", model=model)
+    assert app.session_state["model"] == model
+    assert app.title[0].value == "7"
+    assert app.session_state["trace"].network.name == model
+
+
+def test_an_unsure_answer_says_so():
+    # A scribble that is no digit.
+    app = drawn(opened(), *[0.2, 0.8, 0.3, 0.2, 0.4, 0.8, 0.5, 0.2, 0.6, 0.8, 0.7, 0.2, 0.8, 0.8, 0.2, 0.5, 0.8, 0.5])
+    sure = float(app.session_state["trace"].probabilities.max())
+    assert ("Not sure" in said(app)) == (sure < 0.8)
+    assert f"{sure:.1%}" in said(app)
+
+
+@pytest.mark.parametrize(
+    "query", [{"model": "../../x"}, {"model": "<script>"}, {"sample": "../secret"}, {"layer": "conv9", "filter": "1e9"},
+              {"layer": "<b>x</b>", "filter": "-1"}, {"filter": "٣"}, {"layer": ""}],
+)  # fmt: skip
+def test_a_forged_link_opens_the_page_as_it_is(query):
+    app = opened(**query)
+    assert app.session_state["model"] == "lenet5"
+    assert "Draw a digit" in said(app)
+
+
+def test_a_forged_sketch_gets_a_sentence_and_the_last_answer_stays():
+    app = drawn(opened(sample="two"), "<script>", 0)
+    assert not app.exception
+    assert "could not be read" in app.error[0].value
+    assert app.title[0].value == "2"
+
+
+def test_the_layers_page_counts_the_parameters():
+    app = opened(model="lenet5-1998")
+    app.switch_page("pages/layers.py").run()
+    assert not app.exception
+    assert "61,706" in app.subheader[0].value
+    assert "| conv2 |" in said(app)
+    assert len(app.metric) >= 1

@@ -1,0 +1,99 @@
+"""A trace is TensorFlow's own numbers, named."""
+
+import json
+
+import numpy as np
+import pytest
+
+from cnnviz.components.network import as_choice, layer_table
+from cnnviz.components.packing import pack
+from cnnviz.nets.presets import PRESETS
+from cnnviz.nets.weights import load_weights
+from cnnviz.trace import assemble
+from cnnviz.trace.tracer import trace
+
+each_preset = pytest.mark.parametrize("network", PRESETS.values(), ids=PRESETS)
+IMAGES = np.random.default_rng(5).random((3, 28, 28, 1), np.float32)
+
+
+def traced(network):
+    return assemble(network, load_weights(network), IMAGES[0], trace(network.name, IMAGES)[0])
+
+
+@each_preset
+def test_the_last_layer_is_what_keras_predicts(network):
+    from cnnviz.nets.build import load_model
+
+    expected = load_model(network.name).predict(IMAGES, verbose=0)
+    for image, values, probabilities in zip(IMAGES, trace(network.name, IMAGES), expected, strict=True):
+        found = assemble(network, load_weights(network), image, values)
+        assert np.abs(found.probabilities - probabilities).max() < 1e-6
+        assert found.label == str(probabilities.argmax())
+
+
+@each_preset
+def test_every_layer_is_what_keras_computes_from_its_input(network):
+    from cnnviz.nets.build import load_model
+
+    model = load_model(network.name)
+    for record in traced(network).layers:
+        output = np.asarray(model.get_layer(record.layer.name)(record.input[None]))[0]
+        assert np.abs(output - record.output).max() <= 1e-5 * max(np.abs(output).max(), 1)
+
+
+@each_preset
+def test_a_pre_activation_is_the_sum_before_the_function(network):
+    functions = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh, "linear": lambda x: x}
+    for record in traced(network).layers:
+        if record.layer.kind == "softmax":
+            assert record.pre_activation is record.input
+            continue
+        expected = functions[record.layer.activation](record.pre_activation)
+        assert np.abs(expected - record.output).max() < 1e-6
+        if record.layer.kind == "dense":
+            assert np.abs(record.input @ record.kernel + record.bias - record.pre_activation).max() < 1e-4
+
+
+def test_each_layer_is_given_what_the_one_before_puts_out():
+    layers = traced(PRESETS["lenet5"]).layers
+    assert np.array_equal(layers[0].input, IMAGES[0])
+    for before, after in zip(layers, layers[1:], strict=False):
+        assert after.input is before.output
+
+
+def test_numbers_of_another_network_are_refused():
+    network = PRESETS["lenet5"]
+    with pytest.raises(ValueError, match="lenet5 has"):
+        assemble(network, load_weights(network), IMAGES[0], np.zeros(20_000, np.float32))
+
+
+def test_packed_arrays_can_be_read_back():
+    arrays = {"a": np.arange(5, dtype=np.uint8), "b/c": np.float32([[1.5, -2], [0.1, 3]])}
+    packed = pack({"title": "ä"}, arrays)
+    length = int.from_bytes(packed[:4], "little")
+    header = json.loads(packed[4 : 4 + length])
+    assert header["title"] == "ä"
+    for name, array in arrays.items():
+        entry = header["arrays"][name]
+        start = 4 + length + entry["offset"]
+        assert start % 4 == 0
+        found = np.frombuffer(packed, entry["type"], array.size, start).reshape(entry["shape"])
+        assert np.array_equal(found, array)
+    with pytest.raises(KeyError):
+        pack({}, {"wide": np.zeros(2)})
+
+
+def test_the_browser_hears_of_every_layer():
+    names = [row["name"] for row in layer_table(PRESETS["lenet5"])]
+    assert names == ["input", "conv1", "pool1", "conv2", "pool2", "flatten", "dense1", "dense2", "logits", "softmax"]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [({"layer": "conv2", "filter": "15"}, ("conv2", 15)), ({"layer": "conv2", "filter": 16}, None),
+     ({"layer": "conv2", "filter": -1}, None), ({"layer": "<b>", "filter": 0}, None), ({}, None), (None, None),
+     ({"layer": "conv1", "filter": "../x"}, None), ({"layer": "conv1", "filter": float("inf")}, None),
+     ({"layer": "input", "filter": 0}, ("input", 0)), ("conv1", None)],
+)  # fmt: skip
+def test_only_maps_that_there_are_can_be_chosen(message, expected):
+    assert as_choice(PRESETS["lenet5"], message) == expected

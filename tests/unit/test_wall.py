@@ -1,0 +1,34 @@
+"""The web process never imports TensorFlow or Keras: neither when it starts nor when it answers."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BARRED = "assert not {'tensorflow', 'keras', 'jax', 'torch'} & set(sys.modules), sorted(sys.modules)"
+
+
+def run(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def test_no_module_of_the_web_process_imports_them():
+    modules = "components", "figures", "inputs.pictures", "data.datasets", "session", "workers"
+    result = run("\n".join(["import sys", "import app", *(f"import cnnviz.{name}" for name in modules), BARRED]))
+    assert result.returncode == 0, result.stderr
+
+
+def test_answering_a_sketch_does_not_import_them():
+    """Run every page as Streamlit does, draw a 2, wait for the worker's answer."""
+    result = run(f"""
+import sys
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file("app.py", default_timeout=100)
+app.query_params["sample"] = "two"
+app.run()
+assert not app.exception and app.title, app
+app.switch_page("pages/layers.py").run()
+assert not app.exception and app.subheader, app
+{BARRED}
+""")
+    assert result.returncode == 0, result.stderr[-3000:]
