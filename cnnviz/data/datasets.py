@@ -57,7 +57,7 @@ DATASETS: dict[str, Dataset] = {
                 "Small colour photos: A. Krizhevsky, “Learning Multiple Layers of Features from Tiny Images” (2009). "
                 "No licence is stated; its author asks to be cited."),
         Dataset("digits", "Optical digits", DIGITS, (8, 8), 1_437, 360, 0,
-                "Handwritten digits of 43 people in Turkey: E. Alpaydin, C. Kaynak, UCI Machine Learning Repository "
+                "Handwritten digits of 13 people: E. Alpaydin, C. Kaynak, UCI Machine Learning Repository "
                 "(1998); its test part, as it comes with scikit-learn. Licence: CC BY 4.0."),
     )
 }  # fmt: skip
@@ -94,8 +94,7 @@ def is_here(name: str) -> bool:
 def load(name: str) -> tuple[Split, Split]:
     """Read a data set: ((x_train, y_train), (x_test, y_test)).
 
-    "digits" has no split of its own: its last fifth, which other people wrote, is the test part; its 17 levels are
-    spread over 0 to 255.
+    "digits" has no split of its own: its last fifth is the test part; its 17 levels are spread over 0 to 255.
 
     Raises:
         DataError: unknown, not downloaded yet, or damaged.

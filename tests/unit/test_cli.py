@@ -1,0 +1,129 @@
+"""`python -m cnnviz` as a person runs it: in a process of its own, with what it prints and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cnnviz import data
+from cnnviz.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def cnnviz(*arguments, **environment) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "cnnviz", *map(str, arguments)], cwd=ROOT, text=True, timeout=120,
+                          capture_output=True, env=os.environ | environment, check=False)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """MNIST's test part."""
+    if not data.is_here("mnist"):
+        pytest.fail("This test needs mnist: run `python -m cnnviz datasets mnist`, or `make test`.")
+    return data.load("mnist")[1]
+
+
+def test_a_thousand_files(tmp_path, digits):
+    images, labels = digits
+    files = []
+    for index in range(1000):
+        files.append(tmp_path / f"{index}.png")
+        cv2.imwrite(str(files[-1]), 255 - cv2.resize(images[index], (140, 140), interpolation=cv2.INTER_CUBIC))
+    (tmp_path / "text.png").write_text("no picture")
+    files[500:500] = [tmp_path / "text.png", tmp_path, tmp_path / "missing"]
+    result = cnnviz("classify", *files)
+    assert result.returncode == 1
+    errors = result.stderr.splitlines()
+    assert [line.split(": ")[0] for line in errors] == [str(file) for file in files[500:503]]
+    rows = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [row[0] for row in rows] == [str(file) for file in files[:500] + files[503:]]
+    assert all(len(row) == 3 and len(row[2]) == 6 and 0 <= float(row[2]) <= 1 for row in rows)
+    assert np.mean([int(row[1]) == label for row, label in zip(rows, labels, strict=False)]) > 0.95
+
+
+def test_evaluate():
+    result = cnnviz("evaluate", "--model", "lenet5", "--dataset", "mnist")
+    assert (result.returncode, result.stderr) == (0, "")
+    word, value, count = result.stdout.rstrip("\n").split("\t")
+    assert (word, count) == ("accuracy", "10000")
+    assert float(value) > 0.98
+
+
+def test_other_ways_and_models(tmp_path, digits, capfd):
+    """In this process, because each start of TensorFlow costs some seconds."""
+    images, labels = digits
+    file = tmp_path / "ein Bild.png"
+    cv2.imwrite(str(file), images[0])
+    assert main(["classify", "--model", "lenet5-1998", "--as", "raw", str(file)]) == 0
+    assert main(["evaluate", "--dataset", "digits"]) == 0
+    said = capfd.readouterr()
+    first, second = said.out.splitlines()
+    assert first.startswith(f"{file}\t{labels[0]}\t")
+    assert second.endswith("\t360")
+    assert float(second.split("\t")[1]) > 0.85
+    assert said.err == ""
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("evaluate", "--dataset", "cifar10"), "CIFAR-10 does not fit lenet5"),
+    (("evaluate", "--dataset", "nist"), "there are mnist, fashion_mnist"),
+    (("evaluate", "--model", "vgg"), "there are lenet5, lenet5-1998"),
+    (("classify", "--model", "vgg", "x.png"), "there are lenet5, lenet5-1998"),
+    (("weights", "vgg"), "there are lenet5, lenet5-1998"),
+    (("datasets", "nist"), "there are mnist, fashion_mnist"),
+])  # fmt: skip
+def test_unknown_names(arguments, words):
+    result = cnnviz(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_datasets(tmp_path):
+    result = cnnviz("datasets", CNNVIZ_DATA=str(tmp_path))
+    assert result.returncode == 0
+    rows = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [(row[0], row[2]) for row in rows] == [
+        ("mnist", "missing"), ("fashion_mnist", "missing"), ("cifar10", "missing"), ("digits", "here")]  # fmt: skip
+
+
+def test_datasets_offline(tmp_path):
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}  # nothing listens there
+    result = cnnviz("datasets", "fashion_mnist", "digits", CNNVIZ_DATA=str(tmp_path), **nowhere)
+    assert result.returncode == 1
+    assert result.stderr == (
+        "Fashion-MNIST could not be downloaded: this computer is offline or the server does not answer. "
+        f"Connect and try again, or put fashion_mnist.npz into {tmp_path}.\n"
+    )
+    assert "digits\tOptical digits\there" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_names_every_command():
+    result = cnnviz("--help")
+    assert result.returncode == 0
+    assert all(command in result.stdout for command in ("classify", "evaluate", "datasets", "weights"))
+
+
+def test_a_reader_that_leaves_and_ctrl_c(tmp_path):
+    command = [sys.executable, "-m", "cnnviz", "datasets"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((99, 99), np.uint8))
+    command = [sys.executable, "-m", "cnnviz", "classify", str(tmp_path / "a.png")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+        assert "Traceback" not in said
+        assert process.returncode == 130
