@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip
 APP := $(VENV)/.installed-$(BUILD)
 TESTS := $(VENV)/.installed-tests
 
-.PHONY: help run setup test bench weights lint
+.PHONY: help run setup test bench picture weights lint
 
 help:  ## print these lines
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,10 @@ test: $(TESTS)  ## run all tests, in a real browser too; installs what they need
 bench: $(TESTS)  ## measure: prints JSON lines
 	@$(BIN)/python tests/browser/find_browser.py --install >&2
 	@$(BIN)/python benchmarks/run.py
+
+picture: $(TESTS)  ## take the README's picture of the app again
+	@$(BIN)/python tests/browser/find_browser.py --install >&2
+	@$(BIN)/python tests/browser/picture.py
 
 weights: $(APP)  ## train the weights in assets/weights again
 	@$(BIN)/python -m cnnviz weights

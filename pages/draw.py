@@ -6,7 +6,7 @@ import streamlit as st
 from cnnviz.components import gallery, network, sketchpad
 from cnnviz.components.network import as_choice
 from cnnviz.components.sketchpad import EMPTY, replaced, strokes
-from cnnviz.figures import probability_bars
+from cnnviz.figures import percent, probability_bars
 from cnnviz.inputs import Input, InputError, normalise, parse_strokes, rasterise
 from cnnviz.inputs.pictures import MAX_BYTES, from_picture
 from cnnviz.inputs.samples import samples
@@ -18,9 +18,12 @@ from cnnviz.workers import TRACER, WorkerError
 SURE = 0.8  # from this probability on, an answer is given without a second guess beside it
 START_UP = 6  # seconds that TensorFlow usually takes to start
 PICTURES = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
+FIRST = {"Draw": "Draw a digit", "Picture": "Choose a picture", "Camera": "Take a photo"}
 POINT = "Point at a cell for its number; choose a map to see it large."
 NOTHING_DRAWN = "Nothing is drawn yet: what you see comes from the biases alone."
-READINGS = {"photo": "Photo or scan", "sketch": "Clean drawing", "raw": "Squeezed to 28×28"}
+READINGS = {"photo": "Photo", "sketch": "Drawing", "raw": "As it is"}
+READINGS_HELP = """Photo: ink on paper, a board or a screen, in uneven light. Drawing: clean strokes on a plain
+background. As it is: squeezed to 28×28 and nothing else, for pictures that are in MNIST's form already."""
 
 state = st.session_state
 PRESET = selected_network()
@@ -59,7 +62,13 @@ def pictured(source: str) -> Input | None:
     else:
         file = st.file_uploader("A picture of one digit", PICTURES, key="upload", max_upload_size=MAX_BYTES // 2**20)
         how = st.segmented_control(
-            "Read it as", READINGS, format_func=READINGS.get, default="photo", required=True, key="reading"
+            "Read it as",
+            READINGS,
+            format_func=READINGS.get,
+            default="photo",
+            required=True,
+            key="reading",
+            help=READINGS_HELP,
         )
     return from_picture(file.getvalue(), how) if file else None
 
@@ -75,7 +84,10 @@ def given() -> Input | None:
         label_visibility="collapsed",
     )
     try:
-        state.input = drawn() if source == "Draw" else pictured(source)
+        if source == "Draw":
+            state.input = drawn()
+        else:
+            state.input = pictured(source) or state.get("input")
     except InputError as error:
         st.error(str(error), icon=":material/error:")
     return state.get("input")
@@ -87,7 +99,7 @@ def traced(image: np.ndarray, slot) -> Trace:
     if state.get("asked") != asked:
 
         def waiting(seconds: float) -> None:
-            text = f"TensorFlow is warming up ({seconds:.0f} s of about {START_UP} s). Your drawing is kept."
+            text = f"TensorFlow is warming up: {seconds:.0f} s, usually about {START_UP}. Your drawing is kept."
             slot.progress(min(seconds / START_UP, 0.99), text)
 
         values = TRACER.trace(PRESET.name, image, waiting)
@@ -102,15 +114,29 @@ def show_answer(trace: Trace) -> None:
     st.title(trace.network.classes[first], anchor=False)
     sure = trace.probabilities[first]
     if sure >= SURE:
-        st.markdown(f"**{sure:.1%}** sure")
+        st.markdown(f"**{percent(sure)}** sure")
     else:
         other, chance = trace.network.classes[second], trace.probabilities[second]
-        st.markdown(f"Not sure: **{sure:.1%}**. It could be a **{other}** ({chance:.1%}).")
+        st.markdown(f"Not sure: **{percent(sure)}**. It could be a **{other}** ({percent(chance)}).")
 
 
 def chosen_map() -> tuple[str, int]:
     """The layer and filter that the address names, if the network has them."""
     return as_choice(PRESET, st.query_params) or (PRESET.layers[0].name, 0)
+
+
+def show_input(data: Input | None) -> None:
+    """How the ink became the network's input, and samples to start from."""
+    if data:
+        st.markdown("**From ink to network input**")
+        gallery("steps", {step.name: (step.name, step.picture) for step in data.steps}, size=70)
+    if state.source == "Draw":
+        st.markdown("**Start from a sample**")
+        picked = gallery("samples", thumbnails(), size=42, pick=True)
+        if picked:
+            start_with_sample(picked)
+            st.query_params["sample"] = picked
+            st.rerun(scope="fragment")
 
 
 @st.fragment
@@ -123,6 +149,10 @@ def page() -> None:
     with middle:
         answer = st.container(key="prediction").empty()
         chart = st.container(key="probabilities")
+    warm = TRACER.warm
+    if not warm:
+        with right:
+            show_input(data)  # something to look at until the answer comes
     try:
         trace = traced(data.pixels if data else np.zeros(PRESET.input_shape, np.float32), answer)
     except (WorkerError, WeightsError) as error:
@@ -132,26 +162,18 @@ def page() -> None:
         if data:
             show_answer(trace)
         else:
-            st.markdown("Draw a digit, and the answer appears here.")
+            st.markdown(f"{FIRST[state.source]}, and the answer appears here.")
     with maps:
         chosen = network("maps", trace, POINT if data else NOTHING_DRAWN, chosen_map())
     if chosen and chosen != state.get("chosen_seen"):
         state.chosen_seen = chosen
         st.query_params.update(layer=chosen[0], filter=str(chosen[1]))
-    with chart:
+    if data:
         bars = probability_bars(PRESET.classes, trace.probabilities)
-        st.plotly_chart(bars, key="bars", config={"displayModeBar": False})
-    with right:
-        if data:
-            st.markdown("**From ink to network input**")
-            gallery("steps", {step.name: (step.name, step.picture) for step in data.steps}, size=70)
-        if state.source == "Draw":
-            st.markdown("**Start from a sample**")
-            picked = gallery("samples", thumbnails(), size=42, pick=True)
-            if picked:
-                start_with_sample(picked)
-                st.query_params["sample"] = picked
-                st.rerun(scope="fragment")
+        chart.plotly_chart(bars, key="bars", config={"displayModeBar": False})
+    if warm:
+        with right:
+            show_input(data)
 
 
 if "sketch" not in state:

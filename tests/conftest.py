@@ -57,7 +57,8 @@ def running_app(log: Path, script: str = "app.py") -> Iterator[Server]:
     the app's folder."""
     port = free_port()
     url = f"http://localhost:{port}"
-    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), "--server.headless", "true"]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
+    command += ["--server.headless", "true"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
     try:
@@ -68,7 +69,8 @@ def running_app(log: Path, script: str = "app.py") -> Iterator[Server]:
             time.sleep(0.05)
         yield Server(url, process.pid, log)
     finally:
-        kill_tree(process.pid)
+        if process.poll() is None:
+            kill_tree(process.pid)
         process.wait()
 
 

@@ -57,3 +57,8 @@ function short(value) {
   const text = Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2);
   return text.replace("-", "−");
 }
+
+// Never 100 % or 0 %: no softmax is that sure.
+function percent(value) {
+  return value > 0.9995 ? "> 99.9 %" : value < 0.0005 ? "< 0.1 %" : `${(value * 100).toFixed(1)} %`;
+}

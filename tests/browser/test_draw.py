@@ -32,7 +32,8 @@ def expect_answer(page, digit):
 def ink(page):
     """How many pixels of the canvas are inked."""
     return page.locator(".st-key-sketchpad canvas").evaluate(
-        "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v > 127).length"
+        "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data"
+        ".filter((value, i) => i % 4 === 3 && value > 127).length"
     )
 
 
@@ -165,8 +166,8 @@ def test_strokes_stop_at_their_limit_with_a_sentence(page, draw):
     from cnnviz.inputs.strokes import MAX_STROKES
 
     page.goto("/")
-    dots = [[(0.02 * (i % 50), 0.09 * (i // 50) + 0.05), (0.02 * (i % 50) + 0.01, 0.09 * (i // 50) + 0.05)] for i in range(MAX_STROKES)]
-    draw(page, dots)
+    places = [(0.02 * (i % 50), 0.09 * (i // 50) + 0.05) for i in range(MAX_STROKES)]
+    draw(page, [[(x, y), (x + 0.01, y)] for x, y in places])
     expect(page.get_by_text("This sketch is full")).to_be_hidden()
     before = ink(page)
     draw(page, [[(0.1, 0.97), (0.9, 0.97)]])
@@ -181,19 +182,20 @@ def test_every_layer_shows_all_its_maps_without_scrolling_sideways(page):
     network = page.locator(".st-key-network")
     expect(network.locator(".layer")).to_have_count(10)
     sizes = network.locator(".layer").evaluate_all(
-        "layers => layers.map(l => [l.querySelector('h3').textContent, l.querySelectorAll('.map, .row').length])"
+        "layers => layers.map(layer => [layer.querySelector('h3').textContent,"
+        " layer.querySelectorAll('.map, .row').length])"
     )
-    assert sizes == [["input", 1], ["conv1", 6], ["pool1", 6], ["conv2", 16], ["pool2", 16], ["flatten", 1], ["dense1", 1],
-                     ["dense2", 1], ["logits", 10], ["softmax", 10]]  # fmt: skip
-    right = network.locator(".layer").evaluate_all("layers => Math.max(...layers.map(l => l.getBoundingClientRect().right))")
-    assert right <= 1400
+    assert sizes == [["input", 1], ["conv1", 6], ["pool1", 6], ["conv2", 16], ["pool2", 16], ["flatten", 1],
+                     ["dense1", 1], ["dense2", 1], ["logits", 10], ["softmax", 10]]  # fmt: skip
+    edges = network.locator(".layer").evaluate_all("layers => layers.map(l => l.getBoundingClientRect().right)")
+    assert max(edges) <= 1400
     assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 1400
 
 
 def traced(name, model="lenet5"):
     image = normalise(rasterise(parse_strokes(samples()[name].strokes))).pixels
-    network = PRESETS[model]
-    return {record.layer.name: record for record in assemble(network, load_weights(network), image, trace(model, image[None])[0]).layers}
+    found = assemble(PRESETS[model], load_weights(PRESETS[model]), image, trace(model, image[None])[0])
+    return {record.layer.name: record for record in found.layers}
 
 
 def as_shown(text):
@@ -212,12 +214,14 @@ def test_the_number_under_the_pointer_is_the_networks_own(page, model, part):
         canvas = page.get_by_role("button", name=f"{name}, filter {filter}", exact=True).locator("canvas")
         array = layers[name].output if part == "Activation" else layers[name].pre_activation
         box = canvas.bounding_box()
-        page.mouse.move(box["x"] + (column + 0.5) / array.shape[1] * box["width"], box["y"] + (row + 0.5) / array.shape[0] * box["height"])
+        x, y = (column + 0.5) / array.shape[1], (row + 0.5) / array.shape[0]
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
         tip = page.locator(".st-key-network [role=tooltip]")
         expect(tip).to_contain_text(f"{name} · filter {filter} · row {row}, column {column}")
         assert as_shown(tip.locator("b").inner_text()) == array[row, column, filter]
     for name, unit in [("logits", 3), ("softmax", 7), ("softmax", 1)]:
-        page.locator(".st-key-network .layer", has=page.get_by_role("heading", name=name)).locator(".row").nth(unit).hover()
+        layer = page.locator(".st-key-network .layer", has=page.get_by_role("heading", name=name))
+        layer.locator(".row").nth(unit).hover()
         expect(tip).to_contain_text(f"{name} · class {unit}")
         assert as_shown(tip.locator("b").inner_text()) == layers[name].output[unit]
 

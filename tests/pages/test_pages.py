@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from cnnviz.figures import percent
 from cnnviz.inputs.samples import samples
 from cnnviz.nets.presets import PRESETS
 
@@ -58,7 +59,7 @@ def test_an_unsure_answer_says_so():
     app = drawn(opened(), *[0.2, 0.8, 0.3, 0.2, 0.4, 0.8, 0.5, 0.2, 0.6, 0.8, 0.7, 0.2, 0.8, 0.8, 0.2, 0.5, 0.8, 0.5])
     sure = float(app.session_state["trace"].probabilities.max())
     assert ("Not sure" in said(app)) == (sure < 0.8)
-    assert f"{sure:.1%}" in said(app)
+    assert percent(sure) in said(app)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ export default function gallery({ data, parentElement, setTriggerValue }) {
     const { data: values, shape: [height, width, channels] } = arrays[name];
     canvas.width = width;
     canvas.height = height;
-    canvas.style.width = canvas.style.height = `${size}px`;
+    item.style.width = canvas.style.width = canvas.style.height = `${size}px`;
     const pen = canvas.getContext("2d");
     const picture = pen.createImageData(width, height);
     for (let at = 0; at < width * height; at++) {

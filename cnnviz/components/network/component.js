@@ -157,7 +157,7 @@ class NetworkView {
       for (const { canvas, filter, text, button } of cells) {
         if (text) {
           this.paintBar(canvas, scale, data[filter]);
-          text.textContent = layer.kind === "softmax" ? `${(data[filter] * 100).toFixed(1)} %` : short(data[filter]);
+          text.textContent = layer.kind === "softmax" ? percent(data[filter]) : short(data[filter]);
           button.classList.toggle("top", data.every((value) => value <= data[filter]));
         } else this.paintMap(canvas, layer, filter, this.part, scale);
       }

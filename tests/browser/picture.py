@@ -1,0 +1,36 @@
+"""Take the README's picture: the Draw page after a crossed 7, as assets/screenshot.png."""
+
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from find_browser import ARGUMENTS, MISSING, find_browser
+from playwright.sync_api import expect, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from conftest import ROOT, running_app
+
+TARGET = ROOT / "assets" / "screenshot.png"
+
+
+def main() -> None:
+    path = find_browser() or sys.exit(MISSING)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_app(Path(folder) / "log.txt") as server,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.goto(f"{server.url}/?sample=crossed-seven&layer=conv2&filter=9")
+        expect(page.locator(".st-key-prediction")).to_have_text(re.compile("^7"), timeout=60_000)
+        expect(page.get_by_text("centred in 28×28")).to_be_visible()
+        page.wait_for_timeout(1000)  # the chart fades in
+        page.screenshot(path=TARGET)
+        browser.close()
+    print(TARGET)
+
+
+if __name__ == "__main__":
+    main()
