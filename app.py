@@ -7,7 +7,8 @@ import streamlit as st
 from cnnviz.nets.presets import PRESETS
 from cnnviz.workers import TRACER
 
-st.set_page_config("cnnviz", ":material/grid_view:", layout="wide", initial_sidebar_state=240)
+ASSETS = Path(__file__).parent / "assets"
+st.set_page_config("cnnviz", ASSETS / "icon.png", layout="wide", initial_sidebar_state=240)
 TRACER.start()  # TensorFlow warms up while the page is already there
 
 page = st.navigation(
@@ -17,7 +18,7 @@ page = st.navigation(
     ],
     position="top",
 )
-st.html(Path(__file__).parent / "assets" / "style.css")
+st.html(ASSETS / "style.css")
 with st.sidebar:
     name = st.selectbox("Network", PRESETS, key="model", bind="query-params")
     st.markdown(f"**{PRESETS[name].title}.** {PRESETS[name].about}")

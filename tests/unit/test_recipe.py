@@ -73,7 +73,7 @@ def test_an_epoch_mixes_both_sources_in_the_recipes_share():
 
 
 def test_the_weights_that_are_returned_are_the_models(small, tmp_path):
-    short = recipe.Recipe(epochs=1, images=128, batch=64)
+    short = recipe.Recipe(epochs=2, images=128, batch=64)
     network = PRESETS["lenet5-1998"]
     weights, card = recipe.train_preset(network, short, (small, small), small, small)
     recipe.save_weights(network, weights, card, tmp_path)

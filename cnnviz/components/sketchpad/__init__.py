@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from cnnviz.components.files import register
+from cnnviz.components.packing import pack
 from cnnviz.inputs import InputError, Stroke, parse_strokes
 from cnnviz.inputs.strokes import MAX_POINTS, MAX_STROKES
 
 EMPTY = {"history": [], "cursor": 0, "width": 0.06, "live": False}
 """A sketch as the browser sends it: strokes and clearings (None) in order, of which the first `cursor` count."""
 
-_mount = register("sketchpad")
+_mount = register("sketchpad", "unpack")
 
 
 def sketchpad(key: str, sketch: dict[str, Any], revision: int) -> dict[str, Any] | None:
@@ -26,7 +27,8 @@ def sketchpad(key: str, sketch: dict[str, Any], revision: int) -> dict[str, Any]
         The sketch as it is now; None while nobody has touched it.
     """
     limits = {"strokes": MAX_STROKES, "points": MAX_POINTS}
-    data = {"sketch": sketch, "revision": revision, "limits": limits}
+    # Packed, because a dict makes Streamlit import pandas to look for data frames in it: 80 MB and half a second.
+    data = pack({"sketch": sketch, "revision": revision, "limits": limits}, {})
     return _mount(key=key, data=data, on_sketch_change=lambda: None).sketch
 
 

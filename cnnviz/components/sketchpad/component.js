@@ -7,7 +7,7 @@ export default function sketchpad({ data, parentElement, setStateValue }) {
   parentElement.sketchpad ??= new Sketchpad(parentElement);
   const pad = parentElement.sketchpad;
   pad.send = (sketch) => setStateValue("sketch", sketch);
-  pad.take(data);
+  pad.take(unpack(data));
   return () => {
     pad.remove();
     delete parentElement.sketchpad;
