@@ -1,5 +1,7 @@
 """Draw a digit, get the answer, see every map of every layer."""
 
+import time
+
 import numpy as np
 import streamlit as st
 
@@ -10,11 +12,12 @@ from cnnviz.figures import percent, probability_bars
 from cnnviz.inputs import Input, InputError, normalise, parse_strokes, rasterise
 from cnnviz.inputs.pictures import MAX_BYTES, from_picture
 from cnnviz.inputs.samples import samples
-from cnnviz.nets.weights import WeightsError, load_weights
+from cnnviz.nets.weights import WeightsError, shipped_weights
 from cnnviz.session import selected_network
 from cnnviz.trace import Trace, assemble
 from cnnviz.workers import TRACER, WorkerError
 
+FRAME = 0.03  # seconds in which the browser paints the answer and the maps, before the rest arrives
 SURE = 0.8  # from this probability on, an answer is given without a second guess beside it
 START_UP = 6  # seconds that TensorFlow usually takes to start
 PICTURES = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
@@ -103,7 +106,7 @@ def traced(image: np.ndarray, slot) -> Trace:
             slot.progress(min(seconds / START_UP, 0.99), text)
 
         values = TRACER.trace(PRESET.name, image, waiting)
-        state.trace = assemble(PRESET, load_weights(PRESET), image, values)
+        state.trace = assemble(PRESET, shipped_weights(PRESET), image, values)
         state.asked = asked
     return state.trace
 
@@ -168,6 +171,7 @@ def page() -> None:
     if chosen and chosen != state.get("chosen_seen"):
         state.chosen_seen = chosen
         st.query_params.update(layer=chosen[0], filter=str(chosen[1]))
+    time.sleep(FRAME)
     if data:
         bars = probability_bars(PRESET.classes, trace.probabilities)
         chart.plotly_chart(bars, key="bars", config={"displayModeBar": False})

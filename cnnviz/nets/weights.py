@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,12 @@ Weights = dict[str, tuple[np.ndarray, np.ndarray]]
 
 class WeightsError(ValueError):
     """A weights file that is missing, damaged or made for another network; the message says so in one sentence."""
+
+
+@cache
+def shipped_weights(network: Network) -> Weights:
+    """The weights in assets/weights, read once."""
+    return load_weights(network)
 
 
 def load_weights(network: Network, folder: Path = SHIPPED) -> Weights:

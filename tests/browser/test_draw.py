@@ -112,6 +112,7 @@ def test_live_answers_while_the_pen_is_down(page, draw):
     expect_answer(page, 2)
     expect(button(page, "redo")).to_be_disabled()
     button(page, "undo").click()
+    expect(button(page, "redo")).to_be_enabled()
     assert ink(page) == 0
 
 
@@ -259,3 +260,16 @@ def test_dark_is_dark(dark_page):
         " const i = d.findIndex((v, i) => i % 4 === 3 && v === 255); return d.slice(i - 3, i).reduce((a, b) => a + b) }"
     )
     assert pixel > 600  # pale ink on dark paper
+
+
+def test_strokes_that_interrupt_an_answer_leave_the_page_whole(new_page, draw):
+    """Each on a fresh page, where the first answer is still on its way when the next stroke is done."""
+    for _ in range(5):
+        page = new_page()
+        errors = []
+        page.on("pageerror", lambda error, errors=errors: errors.append(str(error)))
+        page.goto("/")
+        draw(page, sample(SEVEN))
+        expect_answer(page, 7)
+        expect(page.locator(".st-key-probabilities .js-plotly-plot")).to_be_visible()
+        assert errors == []

@@ -31,10 +31,10 @@ def gallery(key: str, pictures: Mapping[str, tuple[str, np.ndarray]], size: int 
 
 
 def arrays(pictures: Mapping[str, tuple[str, np.ndarray]], size: int) -> dict[str, np.ndarray]:
-    """The pictures, each with a channel axis, and none with more pixels than a sharp screen shows."""
+    """The pictures, each with a channel axis, and none with more pixels than it has on the screen."""
     found = {}
     for name, (_, picture) in pictures.items():
-        factor = 2 * size / max(picture.shape[:2])
+        factor = size / max(picture.shape[:2])
         if factor < 1:
             picture = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
         found[name] = picture.reshape(*picture.shape[:2], -1)

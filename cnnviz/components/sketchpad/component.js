@@ -149,8 +149,9 @@ class Sketchpad {
   }
 
   changed() {
-    this.draw();
     this.report(this.history);
+    // Only then: Chromium holds back what is sent during an input event until the frame that the event asked for.
+    setTimeout(() => this.draw());
   }
 
   report(history) {
