@@ -61,8 +61,10 @@ def parser() -> argparse.ArgumentParser:
     datasets.add_argument("names", nargs="*", metavar="NAME")
 
     weights = commands.add_parser(
-        "weights", help="train the weights that the app ships",
-        description="Train the networks named, or all, from the recorded recipe, and write assets/weights.")
+        "weights",
+        help="train the weights that the app ships",
+        description="Train the networks named, or all, from the recorded recipe, and write assets/weights.",
+    )
     weights.add_argument("names", nargs="*", metavar="NAME")
     return main
 

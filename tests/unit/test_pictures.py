@@ -322,21 +322,25 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0L9 9"/></svg>'
 
 
 @pytest.mark.parametrize("how", ["photo", "sketch", "raw"])
-@pytest.mark.parametrize(("data", "words"), [
-    (b"", ("empty", "choose")),
-    (b"Dear teacher,\nthis is text.\n" * 20, ("no picture", "choose")),
-    (bytes(range(256)) * 40, ("no picture", "choose")),
-    (SVG, ("SVG", "save it as PNG")),
-    (b'<?xml version="1.0"?>\n' + SVG, ("SVG", "save it as PNG")),
-    (b"%PDF-1.7\n%...", ("PDF", "save it as PNG")),
-    (b"\0\0\0\x18ftypheic" + bytes(50), ("HEIC", "save it as PNG")),
-    (saved(np.zeros((1, 1), np.uint8)), ("1 × 1", "8")),
-    (saved(np.zeros((20_000, 1), np.uint8)), ("1 × 20,000", "8")),
-    (saved(np.full((300, 300, 3), 255, np.uint8)), ()),
-    (saved(np.zeros((300, 300), np.uint8)), ()),
-    (saved(np.full((28, 28), 120, np.uint8)), ()),
-    (saved(np.zeros((300, 300, 4), np.uint8)), ()),
-], ids=["empty", "text", "bytes", "svg", "xml", "pdf", "heic", "1x1", "1x20000", "white", "black", "small", "clear"])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", ("empty", "choose")),
+        (b"Dear teacher,\nthis is text.\n" * 20, ("no picture", "choose")),
+        (bytes(range(256)) * 40, ("no picture", "choose")),
+        (SVG, ("SVG", "save it as PNG")),
+        (b'<?xml version="1.0"?>\n' + SVG, ("SVG", "save it as PNG")),
+        (b"%PDF-1.7\n%...", ("PDF", "save it as PNG")),
+        (b"\0\0\0\x18ftypheic" + bytes(50), ("HEIC", "save it as PNG")),
+        (saved(np.zeros((1, 1), np.uint8)), ("1 × 1", "8")),
+        (saved(np.zeros((20_000, 1), np.uint8)), ("1 × 20,000", "8")),
+        (saved(np.full((300, 300, 3), 255, np.uint8)), ()),
+        (saved(np.zeros((300, 300), np.uint8)), ()),
+        (saved(np.full((28, 28), 120, np.uint8)), ()),
+        (saved(np.zeros((300, 300, 4), np.uint8)), ()),
+    ],
+    ids=["empty", "text", "bytes", "svg", "xml", "pdf", "heic", "1x1", "1x20000", "white", "black", "small", "clear"],
+)
 # fmt: skip
 def test_bad_files_get_a_sentence(data, words, how):
     refuses(data, *words, how=how)
