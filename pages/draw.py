@@ -90,6 +90,7 @@ def given() -> Input | None:
         if source == "Draw":
             state.input = drawn()
         else:
+            state.sketch_shown = state.sketch  # for when the sketchpad comes back
             state.input = pictured(source) or state.get("input")
     except InputError as error:
         st.error(str(error), icon=":material/error:")
@@ -139,7 +140,7 @@ def show_input(data: Input | None) -> None:
         if picked:
             start_with_sample(picked)
             st.query_params["sample"] = picked
-            st.rerun(scope="fragment")
+            st.rerun()
 
 
 @st.fragment

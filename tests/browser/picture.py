@@ -23,7 +23,7 @@ def main() -> None:
     ):
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.goto(f"{server.url}/?sample=crossed-seven&layer=conv2&filter=9")
+        page.goto(f"{server.url}/?sample=crossed-seven&layer=conv2&filter=4")
         expect(page.locator(".st-key-prediction")).to_have_text(re.compile("^7"), timeout=60_000)
         expect(page.get_by_text("centred in 28×28")).to_be_visible()
         page.wait_for_timeout(1000)  # the chart fades in

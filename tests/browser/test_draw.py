@@ -131,6 +131,19 @@ def test_a_drawing_outlives_a_visit_to_another_page(page, draw):
     assert 0 < ink(page) < before
 
 
+def test_a_drawing_outlives_a_look_at_the_other_inputs(page, draw):
+    page.goto("/")
+    draw(page, sample(SEVEN))
+    expect_answer(page, 7)
+    before = ink(page)
+    page.get_by_text("Picture", exact=True).click()
+    expect(page.locator("[data-testid=stFileUploader]")).to_be_visible()
+    page.get_by_text("Draw", exact=True).last.click()
+    expect(button(page, "undo")).to_be_enabled()
+    assert ink(page) == before
+    expect_answer(page, 7)
+
+
 def test_a_drawing_outlives_a_change_of_the_network(page, draw):
     page.goto("/")
     draw(page, sample(TWO))

@@ -1,5 +1,6 @@
 """The pages, run as Streamlit runs them but without a browser; the worker and its TensorFlow are the real ones."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def opened(**query) -> AppTest:
+    # Every AppTest is a new runtime, and Streamlit 1.65 (for Python 3.10) registers components only at their import.
+    for name in [name for name in sys.modules if name.startswith("cnnviz.components")]:
+        del sys.modules[name]
     app = AppTest.from_file(ROOT / "app.py", default_timeout=60)
     for name, value in query.items():
         app.query_params[name] = value
