@@ -32,6 +32,7 @@ def probability_bars(classes: Sequence[str], probabilities: np.ndarray) -> go.Fi
         textfont_size=14,
         textposition="outside",
         cliponaxis=False,
+        constraintext="none",
         hovertemplate="%{x}: %{y:.7f}<extra></extra>",
     )
     figure = go.Figure(bars)
@@ -41,7 +42,6 @@ def probability_bars(classes: Sequence[str], probabilities: np.ndarray) -> go.Fi
         xaxis={"type": "category", "fixedrange": True, "tickfont_size": 16, "title": None},
         yaxis={"range": [0, 1], "fixedrange": True, "visible": False},
         bargap=0.25,
-        uniformtext={"minsize": 12, "mode": "show"},
         transition_duration=0,
     )
     return figure
