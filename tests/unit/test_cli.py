@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -119,11 +118,12 @@ def test_a_reader_that_leaves_and_ctrl_c(tmp_path):
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.close()
         assert process.stderr.read() == ""
-    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((99, 99), np.uint8))
-    command = [sys.executable, "-m", "cnnviz", "classify", str(tmp_path / "a.png")]
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    command = [sys.executable, "-m", "cnnviz", "classify", str(pipe)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(2)
-        process.send_signal(signal.SIGINT)
+        with pipe.open("wb"):  # waits until the command reads, which then waits for what we write
+            process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[1]
         assert "Traceback" not in said
         assert process.returncode == 130
