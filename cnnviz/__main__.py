@@ -18,6 +18,7 @@ import numpy as np
 
 from cnnviz import data
 from cnnviz.inputs import InputError, normalise
+from cnnviz.inputs.normalise import as_pixels
 from cnnviz.inputs.pictures import HOW, MAX_BYTES, from_picture
 from cnnviz.nets.presets import PRESETS, Network
 from cnnviz.nets.quiet import import_keras
@@ -154,7 +155,7 @@ def evaluate(options: argparse.Namespace) -> int:
     fetch(dataset)
     _, (images, labels) = data.load(dataset.name)
     if (*dataset.image_shape, 1) == network.input_shape:
-        pixels = (images.astype(np.float32) / 255)[..., None]
+        pixels = as_pixels(images)
     else:  # smaller digits are brought into MNIST's form as every picture is
         pixels = np.stack([normalise(image).pixels for image in images])
     right = predict(load_model(network.name), pixels).argmax(axis=1) == labels

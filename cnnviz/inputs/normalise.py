@@ -127,5 +127,5 @@ def raw(picture: np.ndarray) -> Input:
 
 
 def as_pixels(picture: np.ndarray) -> np.ndarray:
-    """uint8 (28, 28) to float32 (28, 28, 1) in [0, 1]."""
+    """uint8 (…, 28, 28), one picture or many, to float32 (…, 28, 28, 1) in [0, 1]."""
     return (picture.astype(np.float32) / 255)[..., None]

@@ -38,6 +38,16 @@ def about(layer: Layer, shape: Shape, parameters: int) -> str:
     return "exp of each logit, divided by their sum: ten numbers that add up to 1."
 
 
+def window(layer: Layer) -> tuple[int, int] | None:
+    """(size, stride) of what the layer slides over its input; None where it slides nothing."""
+    match layer.kind:
+        case "conv":
+            return layer.kernel, layer.stride
+        case "pool":
+            return layer.window, layer.stride
+    return None
+
+
 def parameters_formula(layer: Layer, shape: Shape) -> str:
     """How the number of parameters comes about, with this layer's numbers; empty where it has none."""
     match layer.kind:
@@ -50,9 +60,9 @@ def parameters_formula(layer: Layer, shape: Shape) -> str:
 
 def size_formula(layer: Layer, shape: Shape, output_shape: Shape) -> str:
     """How the height of the output comes about: ⌊(n + p − k)/s⌋ + 1; empty where the layer has no window."""
-    if layer.kind not in ("conv", "pool"):
+    if not (slides := window(layer)):
         return ""
-    k, s = (layer.kernel, layer.stride) if layer.kind == "conv" else (layer.window, layer.stride)
+    k, s = slides
     p = total_padding(shape[0], k, s, layer.padding)
     return f"⌊({shape[0]} + {p} − {k})/{s}⌋ + 1 = {output_shape[0]}"
 
@@ -61,8 +71,8 @@ def table(network: Network) -> list[dict[str, object]]:
     """One row a layer: its name, what it does, its output's size, its parameters and what it sees of the image."""
     rows, windows, field, shape = [], [], 1, network.input_shape
     for layer, output_shape, count in zip(network.layers, network.shapes(), network.parameters(), strict=True):
-        if layer.kind in ("conv", "pool"):
-            windows.append((layer.kernel if layer.kind == "conv" else layer.window, layer.stride))
+        if slides := window(layer):
+            windows.append(slides)
             field = min(receptive_field(windows)[0], network.input_shape[0])
         elif layer.kind != "flatten":  # every unit sees all there is
             field = network.input_shape[0]
