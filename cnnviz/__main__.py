@@ -1,4 +1,4 @@
-"""The command line: `python -m cnnviz classify | evaluate | datasets | weights`.
+"""The command line: `python -m cnnviz classify | explain | evaluate | datasets | weights`.
 
 Results go to standard output, one a line, fields parted by a tab; what went wrong goes to standard error as a sentence.
 Exit status: 0, all went well; 1, something did not (the rest is done all the same); 2, an unknown name or option.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from cnnviz import data
+from cnnviz.arithmetic import ACTIVATIONS, conv_window, dense_terms, flatten_place, pool_window, softmax_terms
 from cnnviz.inputs import InputError, normalise
 from cnnviz.inputs.normalise import as_pixels
 from cnnviz.inputs.pictures import HOW, MAX_BYTES, from_picture
 from cnnviz.nets.presets import PRESETS, Network
 from cnnviz.nets.quiet import import_keras
-from cnnviz.nets.weights import WeightsError
+from cnnviz.nets.weights import WeightsError, load_weights
+from cnnviz.trace import assemble
 
 BATCH = 256
 """Images that are predicted at once."""
@@ -37,16 +40,32 @@ def parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser("python -m cnnviz", description="Read digits with a small convolutional network.")
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
     model = {"default": "lenet5", "metavar": "NAME", "help": f"{', '.join(PRESETS)} (default: lenet5)"}
+    how = {
+        "dest": "how", "choices": HOW, "default": "photo",
+        "help": "photo: a digit on paper, a board or a screen, in uneven light (default); sketch: clean strokes on a "
+        "plain or transparent background; raw: squeezed to 28x28 and nothing else, as MNIST's own are"}  # fmt: skip
 
     classify = commands.add_parser(
         "classify", help="say which digit each picture shows",
         description="Print FILE, LABEL and PROBABILITY for each picture: PNG, JPEG, WebP, BMP or GIF.")  # fmt: skip
     classify.add_argument("--model", **model)
-    classify.add_argument(
-        "--as", dest="how", choices=HOW, default="photo",
-        help="photo: a digit on paper, a board or a screen, in uneven light (default); sketch: clean strokes on a "
-        "plain or transparent background; raw: squeezed to 28x28 and nothing else, as MNIST's own are")  # fmt: skip
+    classify.add_argument("--as", **how)
     classify.add_argument("files", nargs="+", metavar="FILE")
+
+    explain = commands.add_parser(
+        "explain", help="print one number of the network with every term of its sum",
+        description="For one cell of a layer's output print every term, one a line: of a convolution MAP, ROW, COLUMN, "
+        "INPUT, WEIGHT and PRODUCT, a row or column outside of the map being padding; of pooling MAP, ROW, COLUMN and "
+        "INPUT; of a dense layer, the largest first, NUMBER, INPUT, WEIGHT and PRODUCT; of a softmax NUMBER, LOGIT and "
+        "EXPONENTIAL. Then what they come to, and beside it TensorFlow's number.")  # fmt: skip
+    explain.add_argument("--model", **model)
+    explain.add_argument("--as", **how)
+    explain.add_argument("--layer", required=True, metavar="NAME", help="of the model, conv2 for example")
+    explain.add_argument("--filter", required=True, type=int, metavar="N",
+                         help="which filter, unit or class, counted from 0")  # fmt: skip
+    explain.add_argument("--cell", default="", metavar="ROW,COLUMN",
+                         help="which cell of the map, counted from 0; for convolution and pooling")  # fmt: skip
+    explain.add_argument("file", metavar="FILE")
 
     evaluate = commands.add_parser(
         "evaluate", help="measure a model on a data set's test images",
@@ -145,6 +164,77 @@ def classify(options: argparse.Namespace) -> int:
     return status
 
 
+def place(network: Network, options: argparse.Namespace) -> tuple[int, tuple[int, ...]]:
+    """The layer's number, and the place in its output that is asked for; or a UsageError that says which there are."""
+    names = [layer.name for layer in network.layers]
+    if options.layer not in names:
+        raise UsageError(f"There is no layer {options.layer!r} in {network.name}; there are {', '.join(names)}.")
+    number = names.index(options.layer)
+    *size, filters = network.shapes()[number]
+    if not 0 <= options.filter < filters:
+        raise UsageError(f"{options.layer} has no filter {options.filter}: choose --filter from 0 to {filters - 1}.")
+    cell = [int(digits) for digits in re.findall("[0-9]+", options.cell)]
+    if options.cell != ",".join(map(str, cell)) or len(cell) != len(size) or any(map(int.__ge__, cell, size)):
+        choose = "choose --cell from 0,0 to " + ",".join(str(n - 1) for n in size) if size else "leave --cell out"
+        raise UsageError(f"{options.layer} has no cell {options.cell!r}: {choose}.")
+    return number, (*cell, options.filter)
+
+
+def tell(*fields: object) -> None:
+    """One line of fields parted by tabs; fractions with seven digits, as many as TensorFlow's float32 has."""
+    # Adding 0 makes -0, which 0 times a negative weight is, a plain 0.
+    print(*(f"{field + 0:.7g}" if isinstance(field, float | np.floating) else field for field in fields), sep="\t")
+
+
+def explain(options: argparse.Namespace) -> int:
+    network = preset(options.model)
+    number, at = place(network, options)
+    pixels = read(options.file, options.how)
+    if isinstance(pixels, str):
+        complain(f"{options.file}: {pixels}")
+        return 1
+    from cnnviz.trace.tracer import trace
+
+    values = trace(network.name, pixels[None])[0]
+    record = assemble(network, load_weights(network), pixels, values).layers[number]
+    layer, given, theirs = record.layer, record.input, record.output[at]
+    *cell, filter = at
+    match layer.kind:
+        case "conv":
+            window = conv_window(given, record.kernel, record.bias, filter, *cell, layer.stride, layer.padding)
+            for channel in range(given.shape[-1]):
+                for i, j in np.ndindex(window.inside.shape):
+                    tell("term", channel, window.rows[i], window.columns[j], window.patch[i, j, channel],
+                         window.kernel[i, j, channel], window.products[i, j, channel])  # fmt: skip
+            for channel, total in enumerate(window.channel_sums):
+                tell("map", channel, total)
+        case "pool":
+            window = pool_window(given, layer.window, layer.mode, filter, *cell, layer.stride, layer.padding)
+            for i, j in np.argwhere(window.inside):  # padding takes no part
+                tell("term", filter, window.rows[i], window.columns[j], window.patch[i, j])
+            tell(layer.mode, window.output, theirs)
+        case "dense":
+            window = dense_terms(given, record.kernel, record.bias, filter)
+            for i in window.order:
+                tell("term", i, given[i], record.kernel[i, filter], window.contributions[i])
+        case "softmax":
+            window = softmax_terms(given)
+            for i, exponential in enumerate(window.exponentials):
+                tell("term", i, given[i], exponential)
+            tell("largest", given.max())
+            tell("total", window.total)
+            tell("probability", window.probabilities[filter], theirs)
+        case "flatten":
+            row, column, channel = flatten_place(given.shape, filter)
+            tell("term", channel, row, column, given[row, column, channel])
+            tell("value", given[row, column, channel], theirs)
+    if record.bias is not None:
+        tell("bias", window.bias)
+        tell("sum", window.pre_activation, record.pre_activation[at])
+        tell(layer.activation, ACTIVATIONS[layer.activation](window.pre_activation), theirs)
+    return 0
+
+
 def evaluate(options: argparse.Namespace) -> int:
     network, dataset = preset(options.model), known_dataset(options.dataset)
     if dataset.classes != network.classes:
@@ -203,7 +293,7 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.simplefilter("ignore")  # what Pillow notices about a file is said in our own sentence, or is of no matter
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="surrogateescape")  # file names are bytes, and come out as they went in
-    commands = {"classify": classify, "evaluate": evaluate, "datasets": datasets, "weights": weights}
+    commands = {command.__name__: command for command in (classify, explain, evaluate, datasets, weights)}
     try:
         status = commands[options.command](options)
         sys.stdout.flush()

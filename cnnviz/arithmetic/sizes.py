@@ -3,37 +3,43 @@
 from collections.abc import Iterable
 
 
-def total_padding(n: int, k: int, s: int, padding: str) -> int:
-    """Zeros added to one axis, both ends together.
+def total_padding(n: int, k: int, s: int, padding: str, d: int = 1) -> int:
+    """Zeros added to one axis, both ends together; total // 2 of them come before the first cell, as in TensorFlow.
 
     Args:
         n: input size of the axis.
         k: kernel or window size.
         s: stride.
-        padding: "valid" (none) or "same" (as many as make ceil(n / s) outputs, TensorFlow's rule).
+        padding: "valid" (none), "same" (as many as make ceil(n / s) outputs, TensorFlow's rule) or "full"
+            (d(k - 1) at each end: every place where kernel and input share a cell).
+        d: dilation, the step from one cell that the kernel reads to the next.
 
     Raises:
-        ValueError: the padding is neither.
+        ValueError: the padding is none of these.
     """
-    if padding == "valid":
-        return 0
-    if padding == "same":
-        return max((-(-n // s) - 1) * s + k - n, 0)
-    raise ValueError(f"padding is valid or same, not {padding!r}")
+    match padding:
+        case "valid":
+            return 0
+        case "same":
+            return max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0)
+        case "full":
+            return 2 * d * (k - 1)
+    raise ValueError(f"The padding is valid, same or full, not {padding!r}.")
 
 
-def output_size(n: int, k: int, s: int = 1, padding: str = "valid") -> int:
-    """⌊(n + p − k) / s⌋ + 1, the outputs along one axis.
+def output_size(n: int, k: int, s: int = 1, padding: str = "valid", d: int = 1) -> int:
+    """⌊(n + p − d(k − 1) − 1) / s⌋ + 1, the outputs along one axis.
 
     Raises:
         ValueError: the kernel does not fit into the padded input, or a size is below 1.
     """
-    if min(n, k, s) < 1:
-        raise ValueError(f"sizes and strides start at 1 (input {n}, kernel {k}, stride {s})")
-    padded = n + total_padding(n, k, s, padding)
-    if k > padded:
-        raise ValueError(f"a kernel of {k} does not fit into an input of {padded}: choose at most {padded}")
-    return (padded - k) // s + 1
+    if min(n, k, s, d) < 1:
+        raise ValueError(f"Sizes, strides and dilations start at 1 (input {n}, kernel {k}, stride {s}, dilation {d}).")
+    padded, span = n + total_padding(n, k, s, padding, d), d * (k - 1) + 1
+    if span > padded:
+        raise ValueError(f"A kernel of {k} with dilation {d} spans {span} cells, and the padded input has {padded}: "
+                         f"choose a kernel of at most {(padded - 1) // d + 1}.")  # fmt: skip
+    return (padded - span) // s + 1
 
 
 def conv_parameters(k: int, channels: int, filters: int) -> int:

@@ -59,12 +59,15 @@ def parameters_formula(layer: Layer, shape: Shape) -> str:
 
 
 def size_formula(layer: Layer, shape: Shape, output_shape: Shape) -> str:
-    """How the height of the output comes about: ⌊(n + p − k)/s⌋ + 1; empty where the layer has no window."""
+    """How the height of the output comes about: ⌊(n + p − d(k − 1) − 1)/s⌋ + 1; empty where nothing slides.
+
+    The layers of the presets have dilation 1.
+    """
     if not (slides := window(layer)):
         return ""
     k, s = slides
     p = total_padding(shape[0], k, s, layer.padding)
-    return f"⌊({shape[0]} + {p} − {k})/{s}⌋ + 1 = {output_shape[0]}"
+    return f"⌊({shape[0]} + {p} − 1·({k} − 1) − 1)/{s}⌋ + 1 = {output_shape[0]}"
 
 
 def table(network: Network) -> list[dict[str, object]]:

@@ -153,5 +153,18 @@ PRESETS: dict[str, Network] = {
         _lenet("lenet5-1998", "LeNet-5, 1998",
                "Close to the network of LeCun, Bottou, Bengio and Haffner (1998): tanh and average pooling.",
                "tanh", "average"),
+        Network("tf-tutorial", "TensorFlow tutorial",
+                "The network of TensorFlow's tutorial \"Convolutional Neural Network (CNN)\", here on MNIST.",
+                (28, 28, 1), DIGITS, (
+            Conv("conv1", filters=32, kernel=3, padding="valid", activation="relu"),
+            Pool("pool1", window=2, mode="max"),
+            Conv("conv2", filters=64, kernel=3, padding="valid", activation="relu"),
+            Pool("pool2", window=2, mode="max"),
+            Conv("conv3", filters=64, kernel=3, padding="valid", activation="relu"),
+            Flatten("flatten"),
+            Dense("dense1", units=64, activation="relu"),
+            Dense("logits", units=10, activation="linear"),
+            Softmax("softmax"),
+        )),
     )
 }  # fmt: skip

@@ -47,7 +47,11 @@ class Recipe:
     thickest: float = 0.7
 
 
-RECIPES = {"lenet5": Recipe(), "lenet5-1998": Recipe(epochs=30, share=0.45, untouched=0.1, warp=0.6)}
+RECIPES = {
+    "lenet5": Recipe(),
+    "lenet5-1998": Recipe(epochs=30, share=0.45, untouched=0.1, warp=0.6),
+    "tf-tutorial": Recipe(epochs=16),
+}
 
 FRESH = 5_000, 1_000_000
 """How many sketches the card's accuracy is measured on, and their seed, which no recipe uses."""

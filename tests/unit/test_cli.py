@@ -79,12 +79,51 @@ def test_other_ways_and_models(tmp_path, digits, capfd):
     (("classify", "--model", "vgg", "x.png"), "there are lenet5, lenet5-1998"),
     (("weights", "vgg"), "there are lenet5, lenet5-1998"),
     (("datasets", "nist"), "there are mnist, fashion_mnist"),
+    (("explain", "x.png", "--layer", "conv9", "--filter", "0"), "there are conv1, pool1"),
+    (("explain", "x.png", "--model", "vgg", "--layer", "conv1", "--filter", "0"), "there are lenet5, lenet5-1998"),
+    (("explain", "x.png", "--layer", "conv2", "--filter", "16", "--cell", "0,0"), "choose --filter from 0 to 15"),
+    (("explain", "x.png", "--layer", "conv2", "--filter", "-1", "--cell", "0,0"), "choose --filter from 0 to 15"),
+    (("explain", "x.png", "--layer", "conv2", "--filter", "0", "--cell", "3,10"), "choose --cell from 0,0 to 9,9"),
+    (("explain", "x.png", "--layer", "pool2", "--filter", "0"), "choose --cell from 0,0 to 4,4"),
+    (("explain", "x.png", "--layer", "conv2", "--filter", "0", "--cell=-1,2"), "choose --cell from 0,0 to 9,9"),
+    (("explain", "x.png", "--layer", "logits", "--filter", "0", "--cell", "1,2"), "leave --cell out"),
 ])  # fmt: skip
 def test_unknown_names(arguments, words):
     result = cnnviz(*arguments)
     assert (result.returncode, result.stdout) == (2, "")
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("model", "layer", "at", "terms", "results"), [
+    ("lenet5", "conv1", ("5", "0,27"), 25, "map bias sum relu"),
+    ("lenet5", "conv2", ("4", "3,4"), 150, "map map map map map map bias sum relu"),
+    ("tf-tutorial", "pool1", ("31", "12,12"), 4, "max"),
+    ("lenet5-1998", "pool2", ("15", "4,0"), 4, "average"),
+    ("lenet5-1998", "dense1", ("119",), 400, "bias sum tanh"),
+    ("lenet5", "logits", ("9",), 84, "bias sum linear"),
+    ("lenet5", "softmax", ("3",), 10, "largest total probability"),
+    ("lenet5", "flatten", ("399",), 1, "value"),
+])  # fmt: skip
+def test_explain_comes_to_tensorflows_number(model, layer, at, terms, results, tmp_path, digits, capfd):
+    file = tmp_path / "digit.png"
+    cv2.imwrite(str(file), digits[0][0])
+    arguments = ["--filter", at[0], *(["--cell", at[1]] if at[1:] else [])]
+    assert main(["explain", str(file), "--as", "raw", "--model", model, "--layer", layer, *arguments]) == 0
+    said = capfd.readouterr()
+    assert said.err == ""
+    rows = [line.split("\t") for line in said.out.splitlines()]
+    assert [row[0] for row in rows] == ["term"] * terms + results.split()
+    assert float(rows[-1][1]) == pytest.approx(float(rows[-1][2]), rel=1e-4, abs=1e-5)
+    if results.endswith(("relu", "tanh", "linear")):
+        total = sum(float(row[-1]) for row in rows[:terms]) + float(rows[-3][1])
+        assert total == pytest.approx(float(rows[-2][1]), abs=1e-4), "the products and the bias"
+        assert float(rows[-2][1]) == pytest.approx(float(rows[-2][2]), rel=1e-4, abs=1e-5)
+
+
+def test_explain_without_a_picture(capfd):
+    assert main(["explain", "missing.png", "--layer", "logits", "--filter", "0"]) == 1
+    assert capfd.readouterr() == ("", "missing.png: There is no such file.\n")
 
 
 def test_datasets(tmp_path):
@@ -110,7 +149,7 @@ def test_datasets_offline(tmp_path):
 def test_help_names_every_command():
     result = cnnviz("--help")
     assert result.returncode == 0
-    assert all(command in result.stdout for command in ("classify", "evaluate", "datasets", "weights"))
+    assert all(command in result.stdout for command in ("classify", "explain", "evaluate", "datasets", "weights"))
 
 
 def test_a_reader_that_leaves_and_ctrl_c(tmp_path):

@@ -19,6 +19,13 @@ def test_lenet5_is_the_one_of_the_textbook():
     assert sum(LENET.parameters()) == 61_706
 
 
+def test_the_tutorials_network_has_the_sizes_that_the_tutorial_prints():
+    tutorial = PRESETS["tf-tutorial"]
+    expected = [(26, 26, 32), (13, 13, 32), (11, 11, 64), (5, 5, 64), (3, 3, 64), (576,), (64,), (10,), (10,)]
+    assert list(tutorial.shapes()) == expected
+    assert sum(tutorial.parameters()) == 93_322
+
+
 @each_preset
 def test_keras_builds_what_the_table_says(network):
     from cnnviz.nets.build import build
@@ -74,7 +81,7 @@ def test_a_missing_or_broken_card_is_an_empty_one(tmp_path):
 
 def test_the_table_gives_the_formulas_with_their_numbers():
     rows = {row["Layer"]: row for row in table(LENET)}
-    assert rows["conv1"]["Height"] == "⌊(28 + 4 − 5)/1⌋ + 1 = 28"
+    assert rows["conv1"]["Height"] == "⌊(28 + 4 − 1·(5 − 1) − 1)/1⌋ + 1 = 28"
     assert rows["conv2"]["Formula"] == "(5·5·6 + 1)·16"
     assert [row["Sees"] for row in rows.values()] == ["5×5", "6×6", "14×14", "16×16", "16×16", *["28×28"] * 4]
     assert json.dumps(list(rows.values()))

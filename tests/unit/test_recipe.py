@@ -13,7 +13,7 @@ from cnnviz.nets.weights import load_card, load_weights
 from cnnviz.training import recipe
 
 SKETCHES = 2_000
-FLOORS = {"lenet5": (0.993, 0.955), "lenet5-1998": (0.985, 0.93)}
+FLOORS = {"lenet5": (0.993, 0.955), "lenet5-1998": (0.985, 0.93), "tf-tutorial": (0.99, 0.95)}
 """The least accuracy on MNIST's test images, and on fresh sketches."""
 
 
@@ -46,7 +46,7 @@ def test_the_shipped_weights_read_mnists_test_images_as_they_are(name):
 def test_the_card_tells_the_recipe_that_is_in_the_code(name):
     card = load_card(PRESETS[name])
     assert card["recipe"] == dataclasses.asdict(recipe.RECIPES[name])
-    assert card["parameters"] == sum(PRESETS[name].parameters()) == 61_706
+    assert card["parameters"] == sum(PRESETS[name].parameters())
     assert {"python", "keras", "numpy"} <= card["versions"].keys()
 
 
