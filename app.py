@@ -14,6 +14,9 @@ TRACER.start()  # TensorFlow warms up while the page is already there
 page = st.navigation(
     [
         st.Page("pages/draw.py", title="Draw", icon=":material/draw:", default=True),
+        st.Page("pages/step.py", title="Step through", icon=":material/footprint:"),
+        st.Page("pages/convolution.py", title="Convolution lab", icon=":material/grid_on:"),
+        st.Page("pages/pooling.py", title="Pooling lab", icon=":material/compress:"),
         st.Page("pages/layers.py", title="Layers", icon=":material/layers:"),
     ],
     position="top",

@@ -7,20 +7,16 @@ import streamlit as st
 
 from cnnviz.components import gallery, network, sketchpad
 from cnnviz.components.network import as_choice
-from cnnviz.components.sketchpad import EMPTY, replaced, strokes
 from cnnviz.figures import percent, probability_bars
-from cnnviz.inputs import Input, InputError, normalise, parse_strokes, rasterise
-from cnnviz.inputs.pictures import MAX_BYTES, from_picture
-from cnnviz.inputs.samples import samples
-from cnnviz.nets.weights import WeightsError, shipped_weights
-from cnnviz.session import selected_network
-from cnnviz.trace import Trace, assemble
+from cnnviz.inputs import Input, InputError
+from cnnviz.inputs.pictures import MAX_BYTES, TYPES, from_picture
+from cnnviz.nets.weights import WeightsError
+from cnnviz.session import from_sketch, selected_network, start_with_sample, thumbnails, traced
+from cnnviz.trace import Trace
 from cnnviz.workers import TRACER, WorkerError
 
 FRAME = 0.03  # seconds in which the browser paints the answer and the maps, before the rest arrives
 SURE = 0.8  # from this probability on, an answer is given without a second guess beside it
-START_UP = 6  # seconds that TensorFlow usually takes to start
-PICTURES = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
 FIRST = {"Draw": "Draw a digit", "Picture": "Choose a picture", "Camera": "Take a photo"}
 POINT = "Point at a cell for its number; choose a map to see it large."
 NOTHING_DRAWN = "Nothing is drawn yet: what you see comes from the biases alone."
@@ -32,30 +28,15 @@ state = st.session_state
 PRESET = selected_network()
 
 
-def start_with_sample(name: str) -> None:
-    """Put a sample on the sketchpad, so that one can undo it or go on drawing."""
-    state.sketch = state.sketch_shown = replaced(state.sketch, samples()[name].strokes)
-    state.sketch_revision += 1
-
-
-@st.cache_data
-def thumbnails() -> dict[str, tuple[str, np.ndarray]]:
-    """Every sample's title and its picture, as the network is given it."""
-    return {
-        name: (sample.title, normalise(rasterise(parse_strokes(sample.strokes))).steps[-1].picture)
-        for name, sample in samples().items()
-    }
-
-
 def drawn() -> Input | None:
     """What is on the sketchpad; None while it is empty."""
     with st.container(key="sketchpad"):
         sketch = sketchpad("pad", state.sketch_shown, state.sketch_revision)
     if sketch is not None and sketch != state.get("sketch_seen"):
         state.sketch = state.sketch_seen = sketch
+        state.sample = None
         st.query_params.pop("sample", None)
-    lines = strokes(state.sketch)
-    return normalise(rasterise(lines)) if lines else None
+    return from_sketch()
 
 
 def pictured(source: str) -> Input | None:
@@ -63,7 +44,7 @@ def pictured(source: str) -> Input | None:
     if source == "Camera":
         file, how = st.camera_input("Hold a digit on paper into the camera", key="camera"), "photo"
     else:
-        file = st.file_uploader("A picture of one digit", PICTURES, key="upload", max_upload_size=MAX_BYTES // 2**20)
+        file = st.file_uploader("A picture of one digit", TYPES, key="upload", max_upload_size=MAX_BYTES // 2**20)
         how = st.segmented_control(
             "Read it as",
             READINGS,
@@ -91,25 +72,13 @@ def given() -> Input | None:
             state.input = drawn()
         else:
             state.sketch_shown = state.sketch  # for when the sketchpad comes back
-            state.input = pictured(source) or state.get("input")
+            picture = pictured(source)
+            if picture:
+                state.input, state.sample = picture, None
+                st.query_params.pop("sample", None)
     except InputError as error:
         st.error(str(error), icon=":material/error:")
-    return state.get("input")
-
-
-def traced(image: np.ndarray, slot) -> Trace:
-    """The network's numbers for an image; the last ones again when nothing has changed."""
-    asked = PRESET.name, image.tobytes()
-    if state.get("asked") != asked:
-
-        def waiting(seconds: float) -> None:
-            text = f"TensorFlow is warming up: {seconds:.0f} s, usually about {START_UP}. Your drawing is kept."
-            slot.progress(min(seconds / START_UP, 0.99), text)
-
-        values = TRACER.trace(PRESET.name, image, waiting)
-        state.trace = assemble(PRESET, shipped_weights(PRESET), image, values)
-        state.asked = asked
-    return state.trace
+    return state.input
 
 
 def show_answer(trace: Trace) -> None:
@@ -139,7 +108,6 @@ def show_input(data: Input | None) -> None:
         picked = gallery("samples", thumbnails(), size=42, pick=True)
         if picked:
             start_with_sample(picked)
-            st.query_params["sample"] = picked
             st.rerun()
 
 
@@ -158,7 +126,7 @@ def page() -> None:
         with right:
             show_input(data)  # something to look at until the answer comes
     try:
-        trace = traced(data.pixels if data else np.zeros(PRESET.input_shape, np.float32), answer)
+        trace = traced(PRESET, data.pixels if data else np.zeros(PRESET.input_shape, np.float32), answer)
     except (WorkerError, WeightsError) as error:
         answer.error(str(error), icon=":material/error:")
         return
@@ -168,7 +136,9 @@ def page() -> None:
         else:
             st.markdown(f"{FIRST[state.source]}, and the answer appears here.")
     with maps:
-        chosen = network("maps", trace, POINT if data else NOTHING_DRAWN, chosen_map())
+        chosen, step = network("maps", trace, POINT if data else NOTHING_DRAWN, chosen_map())
+    if step:
+        st.switch_page("pages/step.py", query_params=step)
     if chosen and chosen != state.get("chosen_seen"):
         state.chosen_seen = chosen
         st.query_params.update(layer=chosen[0], filter=str(chosen[1]))
@@ -181,10 +151,6 @@ def page() -> None:
             show_input(data)
 
 
-if "sketch" not in state:
-    state.sketch, state.sketch_revision = EMPTY, 0
-    if st.query_params.get("sample") in samples():
-        start_with_sample(st.query_params["sample"])
 state.sketch_shown = state.sketch
 st.markdown(
     "Draw a digit: the pictures below are what the trained network computes from it. "

@@ -1,7 +1,9 @@
 """What must react at once, in the browser: JavaScript components with a Python face of a few lines each."""
 
 from cnnviz.components.gallery import gallery
+from cnnviz.components.lab import lab
 from cnnviz.components.network import network
 from cnnviz.components.sketchpad import sketchpad
+from cnnviz.components.stepper import stepper
 
-__all__ = ["gallery", "network", "sketchpad"]
+__all__ = ["gallery", "lab", "network", "sketchpad", "stepper"]

@@ -4,6 +4,9 @@ const STOPS = {
   sequential: ["#440154", "#482878", "#3e4a89", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6dcd59", "#b4de2c", "#fde725"],
   diverging: ["#062f6f", "#1f62b5", "#6ba5dc", "#b9d5ec", "#f5f3ee", "#f8d3a5", "#f2a34f", "#dd7317", "#b8500a"],
   grey: ["#000000", "#ffffff"],
+  red: ["#000000", "#ff4b3e"],
+  green: ["#000000", "#3ecf5a"],
+  blue: ["#000000", "#5c8dff"],
 };
 
 // 256 colours, each one Uint32 as a canvas's ImageData holds them.
@@ -24,7 +27,7 @@ function scaleFor(name, values) {
   let largest = 0;
   for (const value of values) largest = Math.max(largest, Math.abs(value));
   const unit = 10 ** Math.floor(Math.log10(largest || 1));
-  const high = [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((step) => step * unit).find((step) => step >= largest * 0.9999) ?? largest;
+  const high = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].map((step) => step * unit).find((step) => step >= largest * 0.9999) ?? largest;
   return { name, low: name === "diverging" ? -high : 0, high };
 }
 
@@ -44,21 +47,17 @@ function paintGrid(canvas, width, height, scale, valueAt) {
   pen.putImageData(picture, 0, 0);
 }
 
-// The shortest text that stands for this float32 and no other.
-function exact(value) {
-  for (let digits = 1; digits < 9; digits++) {
-    const text = value.toPrecision(digits);
-    if (Math.fround(text) === value) return String(Number(text)).replace("-", "−");
-  }
-  return String(Number(value.toPrecision(9))).replace("-", "−");
-}
+// Whether white reads better than black on a colour of a table: by its luminance.
+const DARK = Object.fromEntries(Object.entries(TABLES).map(([name, table]) => [name, Array.from(table, (colour) => {
+  const linear = [0, 8, 16].map((shift) => (((colour >> shift) & 255) / 255) ** 2.2);
+  return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] < 0.18;
+})]));
+const dark = (name, shade) => DARK[name][shade];
 
-function short(value) {
-  const text = Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2);
-  return text.replace("-", "−");
-}
-
-// Never 100 % or 0 %: no softmax is that sure.
-function percent(value) {
-  return value > 0.9995 ? "> 99.9 %" : value < 0.0005 ? "< 0.1 %" : `${(value * 100).toFixed(1)} %`;
+// The scale of one layer's numbers, the same for all its maps: a photo's grey, probabilities, signed or not.
+function layerScale(layer, values, part = "output") {
+  if (layer.kind === "input") return { name: "grey", low: 0, high: 1 };
+  if (layer.kind === "softmax") return { name: "sequential", low: 0, high: 1 };
+  const signed = values.some((value) => value < 0) || (part === "pre_activation" && layer.activation !== "linear");
+  return scaleFor(signed ? "diverging" : "sequential", values);
 }

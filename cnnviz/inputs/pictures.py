@@ -18,6 +18,7 @@ from cnnviz.inputs.errors import InputError
 from cnnviz.inputs.normalise import INK, Input, Step, normalise, raw
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
 MAX_BYTES = 10 * 1000 * 1000
 MAX_PIXELS = 50 * 1000 * 1000
 """Stricter than Pillow's own limit for decompression bombs, so that one never speaks first."""
@@ -25,6 +26,8 @@ MIN_SIDE = 8
 """Fewer pixels than that hold no digit."""
 WORK_SIDE = 800
 """Larger pictures are reduced to this side while they are read: the network sees 28x28 of it."""
+MAP_SIDE = 128
+"""The longest side of a picture in the labs, where every pixel is shown and computed with."""
 
 MIN_SKETCH = 24
 """A sketch's strokes must differ from their background by this much (of 255)."""
@@ -121,6 +124,22 @@ def decode(data: bytes) -> np.ndarray:
         raise InputError("The picture is too large for this computer's memory: make it smaller.") from None
     except Exception as error:  # Pillow's decoders raise almost anything on a damaged file.
         raise InputError("The picture is damaged or incomplete: save or send it again.") from error
+
+
+def as_map(data: bytes) -> np.ndarray:
+    """A picture file as it is, for the labs: float32 (h, w, 1) grey or (h, w, 3) RGB in [0, 1], MAP_SIDE at most.
+
+    Raises:
+        InputError: as `decode`.
+    """
+    picture = decode(data)
+    factor = MAP_SIDE / max(picture.shape[:2])
+    if factor < 1:
+        size = [max(round(side * factor), 1) for side in picture.shape[1::-1]]
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    if picture.ndim == 3 and np.ptp(picture, axis=2).max() <= 2:
+        picture = picture[..., 0]  # grey, saved as RGB
+    return (picture.astype(np.float32) / 255).reshape(*picture.shape[:2], -1)
 
 
 def check_size(width: int, height: int) -> None:

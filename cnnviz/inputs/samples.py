@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-FILE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "sketches.json"
+FOLDER = Path(__file__).resolve().parents[2] / "assets" / "samples"
+COLOURS = FOLDER / "colours.png"
+"""Shapes in red, green, blue and white, to see what a kernel with three channels does."""
 
 
 @dataclass(frozen=True)
@@ -21,4 +23,5 @@ class Sample:
 @cache
 def samples() -> dict[str, Sample]:
     """All samples by the name that a link gives them, in the order they are shown."""
-    return {item["name"]: Sample(item["title"], item["strokes"]) for item in json.loads(FILE.read_text("utf-8"))}
+    items = json.loads((FOLDER / "sketches.json").read_text("utf-8"))
+    return {item["name"]: Sample(item["title"], item["strokes"]) for item in items}

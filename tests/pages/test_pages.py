@@ -90,3 +90,48 @@ def test_the_layers_page_counts_the_parameters():
     assert "61,706" in app.subheader[0].value
     assert "| conv2 |" in said(app)
     assert len(app.metric) >= 1
+
+
+def test_the_step_page_takes_the_drawing_along():
+    app = opened(sample="five")
+    app.switch_page("pages/step.py").run()
+    assert not app.exception
+    assert app.session_state["trace"].label == "5"
+    assert "five" in app.query_params["sample"]
+
+
+def test_the_step_page_has_something_to_show_when_nothing_is_drawn():
+    app = opened()
+    app.switch_page("pages/step.py").run()
+    assert not app.exception
+    assert app.session_state["trace"].label == "7"
+
+
+def test_a_changed_drawing_leaves_no_sample_in_the_address():
+    app = opened(sample="five")
+    app = drawn(app, 0.5, 0.2, 0.5, 0.8)
+    app.switch_page("pages/step.py").run()
+    assert app.session_state["trace"].label == "1"
+
+
+@pytest.mark.parametrize("page", ["step", "convolution", "pooling"])
+@pytest.mark.parametrize("model", PRESETS)
+def test_every_page_opens_with_every_network(page, model):
+    app = opened(model=model)
+    app.switch_page(f"pages/{page}.py").run()
+    assert not app.exception
+    assert not app.error
+    assert app.session_state["model"] == model
+
+
+def test_a_network_without_weights_says_how_to_get_them(monkeypatch):
+    from cnnviz.nets import weights
+
+    app = opened()
+    monkeypatch.setattr(weights, "SHIPPED", ROOT / "nowhere")
+    monkeypatch.setattr(weights.load_weights, "__defaults__", (ROOT / "nowhere",))
+    weights.shipped_weights.cache_clear()
+    app.switch_page("pages/step.py").run()
+    weights.shipped_weights.cache_clear()
+    assert not app.exception
+    assert "make weights" in app.error[0].value

@@ -11,7 +11,17 @@ import pytest
 from PIL import Image, ImageOps
 
 from cnnviz.inputs import InputError, Stroke, normalise, rasterise
-from cnnviz.inputs.pictures import MAX_BYTES, MAX_PIXELS, MIN_SIDE, WORK_SIDE, check_size, decode, from_picture
+from cnnviz.inputs.pictures import (
+    MAP_SIDE,
+    MAX_BYTES,
+    MAX_PIXELS,
+    MIN_SIDE,
+    WORK_SIDE,
+    as_map,
+    check_size,
+    decode,
+    from_picture,
+)
 from cnnviz.nets.presets import PRESETS
 from cnnviz.nets.weights import load_weights
 
@@ -392,3 +402,17 @@ def test_an_extremely_long_picture():
 def test_an_unknown_way_is_a_programmers_error():
     with pytest.raises(ValueError, match="photo, sketch, raw"):
         from_picture(saved(ImageOps.invert(Image.new("L", (30, 30)))), "scan")
+
+
+def test_a_picture_for_the_labs_keeps_its_pixels_up_to_the_limit():
+    rng = np.random.default_rng(2)
+    picture = rng.integers(0, 256, (MAP_SIDE, 90, 3), np.uint8)
+    assert np.array_equal(as_map(saved(picture)), picture.astype(np.float32) / 255)
+    assert as_map(saved(rng.integers(0, 256, (MAP_SIDE + 1, 90, 3), np.uint8))).shape == (MAP_SIDE, 89, 3)
+    assert as_map(saved(rng.integers(0, 256, (20, 2000), np.uint8))).shape[:2] == (1, MAP_SIDE)
+
+
+def test_a_grey_picture_has_one_channel_however_it_was_saved():
+    grey = np.random.default_rng(3).integers(0, 256, (30, 40), np.uint8)
+    assert as_map(saved(grey)).shape == (30, 40, 1)
+    assert np.array_equal(as_map(saved(np.stack([grey] * 3, axis=2))), as_map(saved(grey)))

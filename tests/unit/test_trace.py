@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from cnnviz.components.network import as_choice, layer_table
+from cnnviz.components.layers import layer_table, trace_arrays
+from cnnviz.components.network import as_choice, as_place
 from cnnviz.components.packing import pack
 from cnnviz.nets.presets import PRESETS
 from cnnviz.nets.weights import load_weights
@@ -97,3 +98,25 @@ def test_the_browser_hears_of_every_layer():
 )  # fmt: skip
 def test_only_maps_that_there_are_can_be_chosen(message, expected):
     assert as_choice(PRESETS["lenet5"], message) == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [({"layer": "conv2", "filter": 3, "cell": "4,5"}, {"layer": "conv2", "filter": "3", "cell": "4,5"}),
+     ({"layer": "conv2", "filter": 16, "cell": "4,5"}, None), ({"layer": "input", "filter": 0, "cell": ""}, None),
+     (None, None), ("x", None)],
+)  # fmt: skip
+def test_only_maps_that_there_are_can_be_stepped_through(message, expected):
+    assert as_place(PRESETS["lenet5"], message) == expected
+
+
+def test_the_stepper_is_sent_every_number_of_the_trace():
+    found = traced(PRESETS["lenet5"])
+    arrays = trace_arrays(found, ["conv", "dense"])
+    assert arrays["input/output"] is found.image
+    for record in found.layers:
+        assert arrays[f"{record.layer.name}/output"] is record.output
+        assert arrays.get(f"{record.layer.name}/kernel") is record.kernel
+        assert arrays.get(f"{record.layer.name}/bias") is record.bias
+        if record.layer.activation != "linear":
+            assert arrays[f"{record.layer.name}/pre_activation"] is record.pre_activation

@@ -27,8 +27,9 @@ app = AppTest.from_file("app.py", default_timeout=100)
 app.query_params["sample"] = "two"
 app.run()
 assert not app.exception and app.title, app
-app.switch_page("pages/layers.py").run()
-assert not app.exception and app.subheader, app
+for page in "step", "convolution", "pooling", "layers":
+    app.switch_page("pages/" + page + ".py").run()
+    assert not app.exception and app.markdown, page
 {BARRED}
 """)
     assert result.returncode == 0, result.stderr[-3000:]

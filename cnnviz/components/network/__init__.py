@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnnviz.components.files import register
+from cnnviz.components.layers import layer_table, trace_arrays
 from cnnviz.components.packing import pack
-from cnnviz.nets.describe import FUNCTIONS, about, note
 from cnnviz.nets.presets import Network
 from cnnviz.trace import Trace
 
-_mount = register("network", "unpack", "colours")
+_mount = register("network", "elements", "unpack", "colours", "numbers", "maps")
 
 
-def network(key: str, trace: Trace, hint: str, chosen: tuple[str, int]) -> tuple[str, int] | None:
+class Clicked(NamedTuple):
+    """What was clicked in the network view: a map to see it large, or a cell (or None) to step through it now."""
+
+    chosen: tuple[str, int] | None
+    step: dict[str, str] | None
+
+
+def network(key: str, trace: Trace, hint: str, chosen: tuple[str, int]) -> Clicked:
     """Show a trace.
 
     Args:
@@ -23,16 +30,8 @@ def network(key: str, trace: Trace, hint: str, chosen: tuple[str, int]) -> tuple
         chosen: layer name and filter that are shown large when the view appears.
 
     Returns:
-        The layer name and filter that were clicked last; None while none was.
+        The map that was clicked last, and the place that somebody just now asked to step through.
     """
-    arrays = {"input/output": trace.image}
-    for record in trace.layers:
-        name = record.layer.name
-        arrays[f"{name}/output"] = record.output
-        if record.layer.activation != "linear":
-            arrays[f"{name}/pre_activation"] = record.pre_activation
-        if record.layer.kind == "conv":
-            arrays[f"{name}/kernel"], arrays[f"{name}/bias"] = record.kernel, record.bias
     layer, filter = chosen
     header = {
         "model": trace.network.name,
@@ -40,8 +39,9 @@ def network(key: str, trace: Trace, hint: str, chosen: tuple[str, int]) -> tuple
         "hint": hint,
         "chosen": {"layer": layer, "filter": filter},
     }
-    clicked = _mount(key=key, data=pack(header, arrays), on_chosen_change=lambda: None).chosen
-    return as_choice(trace.network, clicked) if clicked else None
+    data = pack(header, trace_arrays(trace, ["conv"]))
+    clicked = _mount(key=key, data=data, on_chosen_change=lambda: None, on_step_change=lambda: None)
+    return Clicked(as_choice(trace.network, clicked.chosen), as_place(trace.network, clicked.step))
 
 
 def as_choice(network: Network, message: Any) -> tuple[str, int] | None:
@@ -55,22 +55,9 @@ def as_choice(network: Network, message: Any) -> tuple[str, int] | None:
     return (layer, filter) if 0 <= filter < shapes.get(layer, (0,))[-1] else None
 
 
-def layer_table(network: Network) -> list[dict[str, Any]]:
-    """What the browser needs to know of each layer, the input first."""
-    shape = network.input_shape
-    rows = [{"name": "input", "kind": "input", "shape": shape, "activation": "linear", "function": "", "note": "image",
-             "about": "What the network is given: ink is 1, paper is 0.", "labels": None, "from": None}]  # fmt: skip
-    for layer, output_shape, parameters in zip(network.layers, network.shapes(), network.parameters(), strict=True):
-        rows.append({
-            "name": layer.name,
-            "kind": layer.kind,
-            "shape": output_shape,
-            "activation": layer.activation,
-            "function": FUNCTIONS[layer.activation],
-            "note": note(layer),
-            "about": about(layer, shape, parameters),
-            "labels": network.classes if output_shape == (len(network.classes),) else None,
-            "from": shape if layer.kind == "flatten" else None,
-        })  # fmt: skip
-        shape = output_shape
-    return rows
+def as_place(network: Network, message: Any) -> dict[str, str] | None:
+    """The layer, filter and cell that a message asks to step through, as query parameters; None if there is none."""
+    chosen = as_choice(network, message)
+    if not chosen or chosen[0] == "input":
+        return None
+    return {"layer": chosen[0], "filter": str(chosen[1]), "cell": str(message.get("cell"))}

@@ -1,9 +1,10 @@
 // The whole network on one page: every layer in order, every map of every layer, each number under the pointer.
 
-export default function network({ data, parentElement, setStateValue }) {
+export default function network({ data, parentElement, setStateValue, setTriggerValue }) {
   parentElement.network ??= new NetworkView(parentElement);
   const view = parentElement.network;
   view.tell = (chosen) => setStateValue("chosen", chosen);
+  view.step = (place) => setTriggerValue("step", place);
   view.take(unpack(data));
   return () => {
     view.remove();
@@ -11,22 +12,12 @@ export default function network({ data, parentElement, setStateValue }) {
   };
 }
 
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (value !== null) made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
-}
-
 class NetworkView {
   constructor(root) {
     this.layersBox = root.querySelector(".layers");
     this.detailBox = root.querySelector(".detail");
     this.hint = root.querySelector(".hint");
-    this.tip = root.querySelector(".tip");
+    this.tip = new Tip(root.querySelector(".tip"));
     this.part = "output";
     for (const radio of root.querySelectorAll("input[name=part]")) {
       radio.addEventListener("change", () => {
@@ -37,7 +28,7 @@ class NetworkView {
     const box = root.querySelector(".network");
     box.addEventListener("pointermove", (event) => this.hover(event));
     box.addEventListener("pointerdown", (event) => this.hover(event));
-    box.addEventListener("pointerleave", () => (this.tip.hidden = true));
+    box.addEventListener("pointerleave", () => this.tip.hide());
     box.addEventListener("keydown", (event) => this.key(event));
     this.resize = new ResizeObserver(() => this.wire());
     this.resize.observe(this.layersBox);
@@ -63,11 +54,7 @@ class NetworkView {
   }
 
   scale(layer, part = this.part) {
-    const array = this.numbers(layer, part);
-    if (layer.kind === "input") return { name: "grey", low: 0, high: 1 };
-    if (layer.kind === "softmax") return { name: "sequential", low: 0, high: 1 };
-    const signed = array.data.some((value) => value < 0);
-    return scaleFor(signed || part === "pre_activation" && layer.activation !== "linear" ? "diverging" : "sequential", array.data);
+    return layerScale(layer, this.numbers(layer, part).data, part);
   }
 
   build() {
@@ -82,7 +69,7 @@ class NetworkView {
 
   buildLayer(layer) {
     const maps = element("div", { class: "maps" });
-    const legend = this.legend();
+    const legend = legendBar();
     const header = element("header", {}, element("h3", {}, layer.name), element("p", { class: "small" }, layer.shape.join("×")),
       element("p", { class: "small" }, layer.note));
     const box = element("section", { class: "layer", "aria-label": `${layer.name}: ${layer.note}` }, header, maps, legend.box);
@@ -123,16 +110,6 @@ class NetworkView {
       element("span", {}, layer.labels[unit]), canvas, text);
     this.canvases.set(canvas, { layer, unit });
     return { button, canvas, text, filter: unit };
-  }
-
-  legend() {
-    const [low, high, canvas] = [element("span"), element("span"), element("canvas")];
-    const box = element("div", { class: "legend", "aria-hidden": "true" }, low, canvas, high);
-    return { box, show: (scale) => {
-      low.textContent = short(scale.low);
-      high.textContent = short(scale.high);
-      paintGrid(canvas, 64, 1, scale, (i) => scale.low + ((scale.high - scale.low) * i) / 63);
-    } };
   }
 
   // How a layer's vector is laid out as a picture: in reading order.
@@ -180,7 +157,7 @@ class NetworkView {
     this.mark();
     this.detail();
     this.tell(this.chosen);
-    this.detailBox.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    this.detailBox.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
   }
 
   chosenPart() {
@@ -236,6 +213,7 @@ class NetworkView {
         head.append(element("button", { type: "button", title: "Previous filter ( [ )", "aria-label": "Previous filter", onclick: step(-1) }, "◀"),
           element("button", { type: "button", title: "Next filter ( ] )", "aria-label": "Next filter", onclick: step(1) }, "▶"));
       }
+      if (layer.kind !== "input") head.append(element("button", { type: "button", class: "step", onclick: () => this.step({ layer: layer.name, filter, cell: maps ? "" : String(filter) }) }, "Step through it ▸"));
       head.append(element("p", { class: "small" }, layer.about));
       const figures = element("div", { class: "figures" });
       const kernel = this.network.arrays[`${layer.name}/kernel`];
@@ -257,7 +235,7 @@ class NetworkView {
   mapFigure(layer, filter, part, caption) {
     const vector = layer.shape.length === 1;
     const canvas = this.detailCanvas({ layer, filter, part, wide: vector });
-    const legend = this.legend();
+    const legend = legendBar();
     this.detailFigures.push(() => {
       const scale = this.scale(layer, part);
       if (vector) {
@@ -267,6 +245,8 @@ class NetworkView {
       } else this.paintMap(canvas, layer, filter, part, scale);
       legend.show(scale);
     });
+    // A click into a large map leads to how that cell came about.
+    if (layer.kind !== "input") canvas.addEventListener("click", (event) => this.step({ layer: layer.name, filter, cell: this.cellUnder(event, canvas, layer) }));
     return element("div", { class: "figure" }, element("h4", {}, caption), element("div", { class: vector ? "vector" : "large" }, canvas), legend.box);
   }
 
@@ -278,7 +258,7 @@ class NetworkView {
     const [height, width, channels, filters] = kernel.shape;
     const across = channels === 1 ? 1 : Math.ceil(Math.sqrt(channels));
     const grid = element("div", { class: "kernels", style: `--across: ${across}` });
-    const legend = this.legend();
+    const legend = legendBar();
     for (let channel = 0; channel < channels; channel++) {
       const canvas = this.detailCanvas({ layer, filter, kernel, channel });
       grid.append(canvas);
@@ -300,26 +280,28 @@ class NetworkView {
     this.choose(layer.name, (this.chosen.filter + by + layer.shape[2]) % layer.shape[2]);
   }
 
+  under(event, canvas) {
+    const box = canvas.getBoundingClientRect();
+    const inside = (value, start, size, count) => Math.max(0, Math.min(count - 1, Math.floor(((value - start) / size) * count)));
+    return [inside(event.clientY, box.top, box.height, canvas.height), inside(event.clientX, box.left, box.width, canvas.width)];
+  }
+
+  // As the stepper's address names it.
+  cellUnder(event, canvas, layer) {
+    const [row, column] = this.under(event, canvas);
+    return layer.shape.length === 3 ? `${row},${column}` : String(row * this.wideColumns(layer) + column);
+  }
+
   // The number under the pointer.
   hover(event) {
     const target = event.composedPath()[0];
     const canvas = this.canvases.has(target) ? target : target.closest?.(".row")?.querySelector("canvas");
     const cell = this.canvases.get(canvas);
-    if (!cell) {
-      this.tip.hidden = true;
-      return;
-    }
-    const box = canvas.getBoundingClientRect();
-    const inside = (value, start, size, count) => Math.max(0, Math.min(count - 1, Math.floor(((value - start) / size) * count)));
-    const column = inside(event.clientX, box.left, box.width, canvas.width);
-    const row = inside(event.clientY, box.top, box.height, canvas.height);
+    if (!cell) return this.tip.hide();
+    const [row, column] = this.under(event, canvas);
     const text = this.describe(cell, row, column);
-    this.tip.hidden = !text;
-    if (!text) return;
-    this.tip.replaceChildren(text[0], element("br"), element("b", {}, text[1]));
-    const { width, height } = this.tip.getBoundingClientRect();
-    this.tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - width - 4))}px`;
-    this.tip.style.top = `${event.clientY - height - 12 < 4 ? event.clientY + 18 : event.clientY - height - 12}px`;
+    if (text) this.tip.show(event, ...text);
+    else this.tip.hide();
   }
 
   // [where, number] for one cell; null beyond the last one.

@@ -1,0 +1,158 @@
+// A grid of numbers in colour: a feature map, a patch, a kernel. It can show the numbers themselves, take new ones,
+// draw padding as what it is, carry a sliding window and outline a cell.
+
+class MapView {
+  // rows, columns: the numbers. pad: {top, left, bottom, right}, cells of padding around them; zeros: whether those
+  // count as 0. numbers: whether each cell shows its number. edit(at, value): called with what somebody types.
+  constructor({ rows, columns, count = rows * columns, pad = { top: 0, left: 0, bottom: 0, right: 0 }, zeros = false, numbers = false, edit = null, label = "" }) {
+    Object.assign(this, { rows, columns, count, pad, zeros, edit, label });
+    this.height = rows + pad.top + pad.bottom;
+    this.width = columns + pad.left + pad.right;
+    this.canvas = element("canvas", { width: this.width, height: this.height });
+    const padded = this.height > rows || this.width > columns;
+    this.box = element("div", { class: `mapview${padded ? " padded" : ""}`, style: `--rows: ${this.height}; --columns: ${this.width}`, "data-map": label || null }, this.canvas);
+    this.texts = [];
+    if (numbers) this.addNumbers();
+    this.pen = this.canvas.getContext("2d");
+    this.picture = this.pen.createImageData(this.width, this.height);
+    this.pixels = new Uint32Array(this.picture.data.buffer);
+  }
+
+  addNumbers() {
+    const grid = element("div", { class: "numbers", "aria-hidden": this.edit ? null : "true" });
+    for (let y = 0; y < this.height; y++) {
+      for (let x = 0; x < this.width; x++) {
+        const at = this.index(y - this.pad.top, x - this.pad.left);
+        const name = `${this.label} row ${y - this.pad.top}, column ${x - this.pad.left}`;
+        const cell = at >= 0 && this.edit
+          ? element("input", { inputmode: "decimal", autocomplete: "off", "aria-label": name, maxlength: "12",
+            onfocus: (event) => event.target.select(), oninput: (event) => this.typed(at, event.target), onblur: () => this.repaint() })
+          : element("span");
+        if (at >= 0) this.texts[at] = cell;
+        else cell.textContent = this.zeros && this.count === this.rows * this.columns ? "0" : "";
+        grid.append(cell);
+      }
+    }
+    this.box.append(grid);
+  }
+
+  // What somebody typed in a cell; what is no number is marked and not taken.
+  typed(at, input) {
+    const value = Number(input.value.trim().replace("−", "-").replace(",", "."));
+    const good = input.value.trim() !== "" && Number.isFinite(value) && Math.abs(value) <= 1e6;
+    input.setAttribute("aria-invalid", String(!good));
+    if (good) this.edit(at, value);
+  }
+
+  // Where a cell's number lies in the values; -1 in the padding or past the last one.
+  index(row, column) {
+    const at = row * this.columns + column;
+    return row < 0 || row >= this.rows || column < 0 || column >= this.columns || at >= this.count ? -1 : at;
+  }
+
+  // valueAt(i): a number, or undefined for a cell that has none. Cells from `until` on are only hinted at.
+  paint(scale, valueAt, until = Infinity) {
+    Object.assign(this, { scale, valueAt, until });
+    const table = TABLES[scale.name];
+    const factor = 255 / (scale.high - scale.low);
+    for (let at = 0; at < this.count; at++) {
+      const value = valueAt(at);
+      const shade = Math.max(0, Math.min(255, Math.round((value - scale.low) * factor)));
+      const pixel = (Math.floor(at / this.columns) + this.pad.top) * this.width + (at % this.columns) + this.pad.left;
+      this.pixels[pixel] = value === undefined ? 0 : at < until ? table[shade] : (table[shade] & 0x00ffffff) | (0x38 << 24);
+      const text = this.texts[at];
+      if (text) this.write(text, value, at < until, shade);
+    }
+    this.pen.putImageData(this.picture, 0, 0);
+  }
+
+  repaint() {
+    this.paint(this.scale, this.valueAt, this.until);
+  }
+
+  write(cell, value, lit, shade) {
+    const words = value === undefined ? "" : compact(value);
+    if (this.edit) {
+      if (cell.getRootNode().activeElement !== cell) {
+        cell.value = words;
+        cell.removeAttribute("aria-invalid");
+      }
+    } else if (cell.firstChild === null || cell.firstChild.data !== words) cell.textContent = words;
+    const look = `${lit ? "" : "unlit "}${dark(this.scale.name, shade) ? "pale" : ""}`;
+    if (cell.className !== look) cell.className = look;
+  }
+
+  // The window: rows x columns taps, `dilation` apart. Moved by `slide`, in cells of the numbers (padding is negative).
+  addWindow(rows, columns, dilation) {
+    const [height, width] = [dilation * (rows - 1) + 1, dilation * (columns - 1) + 1];
+    this.span = { height, width };
+    this.window = element("div", { class: "window", style: `width: ${(100 * width) / this.width}%; height: ${(100 * height) / this.height}%` });
+    if (dilation > 1) {
+      const taps = svgElement("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none" });
+      for (let i = 0; i < rows * columns; i++) taps.append(svgElement("rect", { x: (i % columns) * dilation, y: Math.floor(i / columns) * dilation, width: 1, height: 1 }));
+      this.window.append(taps);
+    }
+    this.box.append(this.window);
+  }
+
+  slide(row, column) {
+    this.corner = [row, column];
+    this.window.style.transform = `translate(${(100 * (column + this.pad.left)) / this.span.width}%, ${(100 * (row + this.pad.top)) / this.span.height}%)`;
+  }
+
+  // A ring around one cell, or around height x width of them.
+  outline(row, column, height = 1, width = 1) {
+    this.ring ??= this.box.appendChild(element("div", { class: "ring" }));
+    this.ringed = [row, column, height, width];
+    this.ring.style.width = `${(100 * width) / this.width}%`;
+    this.ring.style.height = `${(100 * height) / this.height}%`;
+    this.ring.style.transform = `translate(${(100 * (column + this.pad.left)) / width}%, ${(100 * (row + this.pad.top)) / height}%)`;
+  }
+
+  // Tint the cells for which lit(row, column) holds; none without it.
+  tint(lit = null) {
+    this.tinted?.remove();
+    if (!lit) return;
+    let path = "";
+    for (let row = 0; row < this.rows; row++) {
+      for (let column = 0; column < this.columns; column++) {
+        if (lit(row, column)) path += `M${column + this.pad.left},${row + this.pad.top}h1v1h-1z`;
+      }
+    }
+    this.tinted = svgElement("svg", { class: "tint", viewBox: `0 0 ${this.width} ${this.height}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+    this.tinted.append(svgElement("path", { d: path }));
+    this.box.append(this.tinted);
+  }
+
+  // The cell under a pointer: {row, column, at}; at is -1 in the padding.
+  under(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const place = (value, start, size, count) => Math.max(0, Math.min(count - 1, Math.floor(((value - start) / size) * count)));
+    const row = place(event.clientY, box.top, box.height, this.height) - this.pad.top;
+    const column = place(event.clientX, box.left, box.width, this.width) - this.pad.left;
+    return { row, column, at: this.index(row, column) };
+  }
+
+  // Show the exact number under the pointer. where(at): words for the place.
+  tell(tip, where) {
+    this.box.addEventListener("pointermove", (event) => {
+      const { at } = this.under(event);
+      const value = at < 0 ? (this.zeros ? 0 : undefined) : this.valueAt(at);
+      if (at < 0) tip.show(event, "padding", this.zeros ? "0" : "does not count");
+      else if (value === undefined) tip.hide();
+      else tip.show(event, where(at), exact(value));
+    });
+    this.box.addEventListener("pointerleave", () => tip.hide());
+  }
+}
+
+// A bar from the lowest to the highest colour with its two numbers.
+function legendBar() {
+  const [low, high, canvas] = [element("span"), element("span"), element("canvas")];
+  const box = element("div", { class: "legend", "aria-hidden": "true" }, low, canvas, high);
+  return { box, show: (scale) => {
+    low.textContent = short(scale.low);
+    high.textContent = short(scale.high);
+    paintGrid(canvas, 64, 1, scale, (i) => scale.low + ((scale.high - scale.low) * i) / 63);
+  } };
+}

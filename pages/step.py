@@ -1,0 +1,36 @@
+"""Walk through a layer cell by cell: the window slides, the products light up, the sum lands."""
+
+import streamlit as st
+
+from cnnviz.components import gallery, stepper
+from cnnviz.nets.weights import WeightsError
+from cnnviz.session import current_input, selected_network, start_with_sample, thumbnails, traced
+from cnnviz.workers import WorkerError
+
+PRESET = selected_network()
+
+
+@st.fragment
+def page() -> None:
+    """The walk, and drawings to walk through."""
+    slot = st.empty()
+    walk = st.container(key="stepper")
+    st.markdown("**Walk through another drawing**, or draw your own on the page *Draw*:")
+    picked = gallery("step-samples", thumbnails(), size=42, pick=True)
+    if picked:
+        start_with_sample(picked)
+    try:
+        trace = traced(PRESET, current_input().pixels, slot)
+    except (WorkerError, WeightsError) as error:
+        slot.error(str(error), icon=":material/error:")
+        return
+    slot.empty()
+    with walk:
+        stepper("walk", trace, st.query_params)
+
+
+st.markdown(
+    "Press play and watch how every number of a layer comes about from the network's own weights. "
+    "Try a click into the output map, or the keys: space, arrows, Home, End, and [ ] for the filter."
+)
+page()

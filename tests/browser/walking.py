@@ -1,0 +1,84 @@
+"""Reading what the stepper shows, and moving it."""
+
+import re
+
+import numpy as np
+from playwright.sync_api import Page, expect
+
+from cnnviz.inputs import normalise, parse_strokes, rasterise
+from cnnviz.inputs.samples import samples
+from cnnviz.nets.presets import PRESETS
+from cnnviz.nets.weights import load_weights
+from cnnviz.trace import Trace, assemble
+from cnnviz.trace.tracer import trace
+
+READY = 60_000  # TensorFlow may still be starting under the first test
+
+
+def opened(page: Page, link: str) -> None:
+    """Go to a page with a stepper and wait until it shows a cell."""
+    page.goto(link)
+    expect(page.locator("[data-role=formula] math").first).to_be_attached(timeout=READY)
+
+
+def as_number(text: str) -> float:
+    return float(text.replace("−", "-").replace("≈", ""))
+
+
+def number(page: Page, name: str) -> float:
+    """One of the numbers of the sum: sum, bias, pre, output, count."""
+    return as_number(page.locator(f"[data-number={name}]").text_content())
+
+
+def grid(page: Page, label: str) -> list[float]:
+    """The numbers that a grid shows, row by row, padding left out."""
+    values = page.locator(f'[data-map="{label}"] .numbers').evaluate(
+        "box => [...box.children].map((cell) => cell.value ?? cell.textContent)"
+    )
+    return [as_number(value) for value in values if value]
+
+
+def where(page: Page) -> str:
+    """The place that the stepper names: row 3, column 4."""
+    return page.locator(".where").text_content().partition(" · ")[2]
+
+
+def expect_place(page: Page, words: str) -> None:
+    expect(page.locator(".where")).to_have_text(re.compile(f"· {words}$"))
+
+
+def go(page: Page, cell: int) -> None:
+    """Scrub to a cell."""
+    page.locator(".scrub").evaluate(
+        "(box, cell) => { box.value = cell; box.dispatchEvent(new Event('input', { bubbles: true })) }", str(cell)
+    )
+
+
+def expect_no_sideways_scrolling(page: Page) -> None:
+    wide = page.locator(".stage").evaluate(
+        "box => [box.scrollWidth - box.clientWidth, document.documentElement.scrollWidth - innerWidth]"
+    )
+    assert max(wide) <= 0, wide
+
+
+def choose_layer(page: Page, name: str) -> None:
+    chip = page.locator(f"[data-layer={name}]")
+    chip.click()
+    expect(chip).to_have_attribute("aria-pressed", "true")
+
+
+def truth(model: str, sample: str) -> Trace:
+    """TensorFlow's numbers for a sample, computed here."""
+    image = normalise(rasterise(parse_strokes(samples()[sample].strokes))).pixels
+    return assemble(PRESETS[model], load_weights(PRESETS[model]), image, trace(model, image[None])[0])
+
+
+def close(found: float, expected: float, largest: float) -> bool:
+    """Equal to 1e-5 of the layer's largest value."""
+    return abs(found - expected) <= 1e-5 * max(largest, 1e-3)
+
+
+def random_cells(count: int, rows: int, columns: int, rng: np.random.Generator) -> list[int]:
+    """Some cells, corners and borders among them."""
+    corners = [0, columns - 1, (rows - 1) * columns, rows * columns - 1]
+    return sorted({*corners, *rng.integers(0, rows * columns, count).tolist()})
