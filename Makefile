@@ -33,7 +33,7 @@ bench: $(TESTS)  ## measure: prints JSON lines
 	@$(BIN)/python tests/browser/find_browser.py --install >&2
 	@$(BIN)/python benchmarks/run.py
 
-picture: $(TESTS)  ## take the README's picture of the app again
+picture: $(TESTS)  ## take the README's pictures of the app again
 	@$(BIN)/python tests/browser/find_browser.py --install >&2
 	@$(BIN)/python tests/browser/picture.py
 

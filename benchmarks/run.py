@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 import psutil
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -238,6 +239,62 @@ def cold(runs: int) -> Iterator[dict]:
                 context.close()
     yield summary("first_paint_cold", "ms", paints)
     yield summary("first_answer_cold", "ms", answers, median_since_navigation=round(float(np.median(since)), 2))
+
+
+WALKED = {"lenet5": "conv2", "tf-tutorial": "conv2"}
+"""Presets whose stepper is measured, and the layer that is played: 6 maps of 5x5 windows, 32 maps with 64 filters."""
+WALKS = ["play_frame", "play_messages", "layer_ready"]
+
+
+@measures(*(f"{what}_{model}" for model in WALKED for what in WALKS))
+def stepper(runs: int) -> Iterator[dict]:
+    """Step through: milliseconds a frame while playing, messages sent meanwhile, a layer's chip to its stage."""
+    with serving(OURS) as (url, _), chromium() as browser:
+        for model, layer in WALKED.items():
+            page, sent = walking(browser, f"{url}/step?model={model}&sample=two&layer={layer}&cell=0,0")
+            sent.clear()
+            frames = page.evaluate("frames => stepping.play(frames)", 20 * runs)
+            messages = len(sent)
+            yield summary(f"play_frame_{model}", "ms", frames)
+            yield summary(f"play_messages_{model}", "", [messages])
+            yield summary(f"layer_ready_{model}", "ms", page.evaluate("n => stepping.layers(n)", max(runs // 5, 1)))
+
+
+LABS = {
+    "lab_update_grid": "input=" + ";".join([",".join("123456789123")] * 12) + "&padding=same",
+    "lab_update_picture": "input=upload&padding=same",
+}
+
+
+@measures(*LABS, *(f"{name}_idle" for name in LABS))
+def labs(runs: int) -> Iterator[dict]:
+    """Convolution lab, 7x7 kernel: a slider's event to the painted output, 12x12 numbers and a 128x128 RGB picture;
+    idle: the same without a change, which is the wait for the next frame."""
+    kernel = ";".join([",".join(["0.1"] * 7)] * 7)
+    with serving(OURS) as (url, _), chromium() as browser:
+        for name, link in LABS.items():
+            page, _ = walking(browser, f"{url}/convolution?{link}&kernel={kernel}")
+            if "upload" in link:
+                noise = np.random.default_rng(1).integers(0, 256, (128, 128, 3), np.uint8)
+                picture = cv2.imencode(".png", noise)[1].tobytes()
+                upload = page.locator("[data-testid=stFileUploader] input[type=file]")
+                upload.set_input_files({"name": "noise.png", "mimeType": "image/png", "buffer": picture})
+                page.get_by_text("3 maps of 128×128").wait_for()
+            times = page.evaluate("n => stepping.slide(n)", runs)
+            yield summary(name, "ms", times["changed"])
+            yield summary(f"{name}_idle", "ms", times["idle"])
+
+
+def walking(browser: Browser, link: str) -> tuple[Page, list]:
+    """A page with a stepper that shows a cell and has come to rest, and the list of what it sends from then on."""
+    page = visitor(browser).new_page()
+    sent: list = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    page.goto(link)
+    page.locator("[data-role=formula] math").first.wait_for(state="attached")
+    page.wait_for_timeout(2000)
+    page.add_script_tag(path=ROOT / "benchmarks" / "stepping.js")
+    return page, sent
 
 
 @measures("web_process_memory", "session_memory")

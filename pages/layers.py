@@ -28,13 +28,13 @@ def show_card(card: dict) -> None:
 
 st.markdown(
     "How large each layer's output is, how many weights it has, and how much of the image one of its cells sees. "
-    "Try the other network in the sidebar: the sizes stay, the activation and the pooling change."
+    "Try another network in the sidebar, and look which of its layers holds most of the weights."
 )
 st.subheader(f"{PRESET.title}: {sum(PRESET.parameters()):,} parameters", anchor=False)
 with st.container(key="layer-table"):
     st.markdown(as_markdown(table(PRESET)))
 st.caption(
-    "Height: ⌊(n + p − k)/s⌋ + 1 for n input cells, kernel k, stride s and p zeros of padding. "
+    "Height: ⌊(n + p − d(k − 1) − 1)/s⌋ + 1 for n input cells, p zeros of padding, dilation d, kernel k and stride s. "
     "Sees: the receptive field, the square of the image that one cell is computed from."
 )
 st.subheader("Where the weights come from", anchor=False)

@@ -9,6 +9,7 @@
 const PHASES = { glide: 0.2, products: 0.65, sum: 0.85 }; // of a slow step, when each is over
 const TOP = 12; // contributions that a waterfall shows by themselves
 const NUMBERED = 12; // rows and columns of the largest grid that shows its numbers
+const FEW = 8; // with more channels than that, the sum of each comes first
 const LISTED = 9; // terms that a formula writes out
 
 const numbered = (rows, columns) => rows <= NUMBERED && columns <= NUMBERED;
@@ -26,6 +27,12 @@ function cellName(layer, stage, cell) {
   if (layer.rows) return place(Math.floor(cell / stage.across), cell % stage.across);
   if (layer.labels) return `class ${layer.labels[cell]}`;
   return `${layer.kind === "dense" ? "unit" : "place"} ${cell}`;
+}
+
+// Scales for a convolution's products and for the sum of each channel.
+function termScales(layer) {
+  const { product, sum } = largestTerms(layer);
+  return { products: scaleFor("diverging", [product]), sums: scaleFor("diverging", [sum]) };
 }
 
 // A convolution or pooling layer: maps in, a window, one map out.
@@ -128,7 +135,7 @@ class ConvStage extends SlidingStage {
       operator("="), section("grid", "Products", this.products.box));
     this.grids = section("open", "", grids);
     this.work.append(this.grids);
-    if (channels > 1) this.work.append(this.channelSums());
+    if (channels > 1) this.work[channels > FEW ? "prepend" : "append"](this.channelSums());
     this.box = [this.inputBox, this.outputBox, this.line(), this.work];
     this.paintInputs();
     this.choose(this.open);
@@ -152,7 +159,7 @@ class ConvStage extends SlidingStage {
     this.perChannel.box.addEventListener("click", (event) => this.choose(this.perChannel.under(event).at));
     for (const { view, channel } of this.inputs) view.box.addEventListener("click", () => this.choose(channel));
     const step = (by) => () => this.choose((this.open + by + channels) % channels);
-    return section("sums", "Sum of each map", this.perChannel.box, element("p", { class: "small turn" },
+    return section(channels > FEW ? "sums many" : "sums", "Sum of each map", this.perChannel.box, element("p", { class: "small turn" },
       element("button", { type: "button", "aria-label": "Open the map before", onclick: step(-1) }, "◀"), "choose a map to open it",
       element("button", { type: "button", "aria-label": "Open the next map", onclick: step(1) }, "▶")));
   }
@@ -174,7 +181,7 @@ class ConvStage extends SlidingStage {
     const { channels, filters, kernel, kernelNote, scales } = this.layer;
     this.open = this.context.open = channel;
     for (const one of this.inputs) one.view.box.classList.toggle("opened", channels > 1 && one.channel === channel);
-    this.grids.querySelector("h4").textContent = channels > 1 ? `Map ${channel}${this.layer.channelNames ? ` (${this.layer.channelNames[channel]})` : ""} of ${channels}` : kernelNote ?? "";
+    this.grids.querySelector("h4").textContent = channels > 1 ? `Map ${channel}${this.layer.channelNames ? `, ${this.layer.channelNames[channel]}` : ""} (0 to ${channels - 1})` : kernelNote ?? "";
     this.slice.paint(scales.kernel, (at) => kernel[(at * channels + channel) * filters + this.filter]);
     this.perChannel?.outline(Math.floor(channel / this.perChannel.columns), channel % this.perChannel.columns);
     if (this.at !== undefined) {
@@ -262,7 +269,7 @@ class ConvStage extends SlidingStage {
   picture() {
     const { layer } = this;
     const open = this.inputs.find(({ channel }) => channel === this.open);
-    return [{ view: open.view, caption: layer.channels > 1 ? `${layer.inputName}, map ${this.open} of ${layer.channels}` : layer.inputName },
+    return [{ view: open.view, caption: layer.channels > 1 ? `${layer.inputName}, map ${this.open}` : layer.inputName },
       { view: this.patch, caption: "window" }, { sign: "×" }, { view: this.slice, caption: "kernel" }, { sign: "=" },
       { view: this.products, caption: "products" }, { sign: "→" }, { view: this.output, caption: `${layer.name}, filter ${this.filter}` }];
   }
@@ -298,7 +305,7 @@ class PoolStage extends SlidingStage {
 
   inputCaption() {
     const { channels, rows, columns, inputName } = this.layer;
-    return `Input: ${channels > 1 ? `map ${this.filter} of ${channels}, ` : ""}${rows.n}×${columns.n} (${inputName})`;
+    return `Input: ${channels > 1 ? `map ${this.filter}, ` : ""}${rows.n}×${columns.n} (${inputName})`;
   }
 
   refresh() {

@@ -42,6 +42,25 @@ function convChannel(layer, filter, row, column, channel, patch, products) {
   return sum;
 }
 
+// The largest product and the largest channel's share among some cells of a convolution, all over its maps: what colour
+// scales are made for.
+function largestTerms(layer, samples = 200) {
+  const { rows, columns, channels, filters } = layer;
+  const taps = rows.k * columns.k;
+  const [patch, products] = [new Float64Array(taps), new Float64Array(taps)];
+  const cells = rows.out * columns.out;
+  const largest = { product: 0, sum: 0 };
+  for (let sample = 0; sample < samples; sample++) {
+    const cell = Math.floor((cells * (sample + 0.5)) / samples);
+    for (let channel = 0; channel < channels; channel++) {
+      const sum = convChannel(layer, sample % filters, Math.floor(cell / columns.out), cell % columns.out, channel, patch, products);
+      largest.sum = Math.max(largest.sum, Math.abs(sum));
+      for (const product of products) largest.product = Math.max(largest.product, Math.abs(product));
+    }
+  }
+  return largest;
+}
+
 // All outputs of a convolution before the activation function: Float32Array (rows.out, columns.out, filters).
 function convolve(layer) {
   const { rows, columns, input, kernel, bias, channels, filters } = layer;

@@ -1,4 +1,4 @@
-"""Take the README's picture: the Draw page after a crossed 7, as assets/screenshot.png."""
+"""Take the README's pictures: the Draw page after a crossed 7, and one cell of conv2 on the page Step through."""
 
 import re
 import sys
@@ -11,7 +11,7 @@ from playwright.sync_api import expect, sync_playwright
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import ROOT, running_app
 
-TARGET = ROOT / "assets" / "screenshot.png"
+PLACE = "sample=crossed-seven&layer=conv2&filter=4"
 
 
 def main() -> None:
@@ -23,13 +23,17 @@ def main() -> None:
     ):
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.goto(f"{server.url}/?sample=crossed-seven&layer=conv2&filter=4")
+        page.goto(f"{server.url}/?{PLACE}")
         expect(page.locator(".st-key-prediction")).to_have_text(re.compile("^7"), timeout=60_000)
         expect(page.get_by_text("centred in 28×28")).to_be_visible()
         page.wait_for_timeout(1000)  # the chart fades in
-        page.screenshot(path=TARGET)
+        page.screenshot(path=ROOT / "assets" / "screenshot.png")
+        page.goto(f"{server.url}/step?{PLACE}&cell=3,2")
+        page.locator('[data-map="input 5"]').click()
+        expect(page.get_by_text("Map 5 (0 to 5)")).to_be_visible()
+        page.mouse.move(5, 5)
+        page.screenshot(path=ROOT / "assets" / "step.png")
         browser.close()
-    print(TARGET)
 
 
 if __name__ == "__main__":

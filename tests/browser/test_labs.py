@@ -182,7 +182,7 @@ def test_colour_three_slices_give_one_map(page):
         assert close(number(page, "pre"), expected.flat[cell], np.abs(expected).max())
         assert abs(sum(grid(page, "channel sums")) - expected.flat[cell]) <= 0.016
     page.locator('[data-map="input 2"]').click()
-    expect(page.get_by_text("Map 2 (blue) of 3")).to_be_visible()
+    expect(page.get_by_text("Map 2, blue (0 to 2)")).to_be_visible()
     assert np.allclose(grid(page, "kernel"), kernel[..., 2].ravel(), atol=0.0051)
     setting(page, "grey").check()
     expect(page.locator(".inputs .mapview")).to_have_count(1)
@@ -282,6 +282,13 @@ def test_the_pooling_lab_opens_on_the_textbook(page):
     page.locator(".pace").fill("7")
     page.keyboard.press("Space")
     expect_place(page, "row 1, column 1")
+    page.locator("[data-action=back]").click()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowUp")
+    expect_place(page, "row 0, column 1")
+    box = page.locator("[data-map=output]").bounding_box()
+    page.locator("[data-map=output]").click(position={"x": box["width"] * 0.25, "y": box["height"] * 0.75})
+    expect_place(page, "row 1, column 0")
     setting(page, "global").check()
     assert grid(page, "output") == [5]
     page.keyboard.press("[")

@@ -154,7 +154,7 @@ def test_one_of_many_maps_opens_to_its_grid(page):
     assert page.locator(".inputs .mapview").count() == 64
     record = truth("tf-tutorial", "two").layers[4]
     page.locator('[data-map="input 37"]').click()
-    expect(page.get_by_text("Map 37 of 64")).to_be_visible()
+    expect(page.get_by_text("Map 37 (0 to 63)")).to_be_visible()
     kernel = page.locator('[data-map="kernel"] .numbers').evaluate("box => [...box.children].map((c) => c.textContent)")
     shown = [float(text.replace("−", "-").replace("≈", "")) for text in kernel]
     assert np.abs(np.array(shown) - record.kernel[..., 37, 63].ravel()).max() <= 0.0051

@@ -161,7 +161,6 @@ class Lab {
   compute(layer) {
     const signed = layer.input.some((value) => value < 0);
     const picture = this.state.input !== "numbers";
-    const most = (values) => values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
     if (layer.kind === "conv") {
       layer.pre_activation = convolve(layer);
       layer.output = layer.activation === "linear" ? layer.pre_activation : layer.pre_activation.map((z) => ACTIVATIONS[layer.activation].of(z));
@@ -173,7 +172,7 @@ class Lab {
     };
     if (layer.kind === "pool" && layer.channels === 3) layer.scales.output = layer.scales.channels[layer.filter];
     if (layer.kind === "conv") {
-      Object.assign(layer.scales, { kernel: scaleFor("diverging", layer.kernel), sums: scaleFor("diverging", layer.pre_activation), products: scaleFor("diverging", [most(layer.input) * most(layer.kernel)]) });
+      Object.assign(layer.scales, { kernel: scaleFor("diverging", layer.kernel), ...termScales(layer) });
     }
   }
 

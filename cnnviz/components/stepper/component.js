@@ -52,16 +52,17 @@ class StepPage {
     const [input, output, kernel] = [part(before, "output"), part(row, "output"), part(row, "kernel")];
     const pre = part(row, "pre_activation") ?? output;
     const maps = before.shape.length === 3;
-    const most = (values) => values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
-    return {
+    const layer = {
       ...row, input, output, kernel, bias: part(row, "bias"), pre_activation: pre, inputName: before.name,
       from: row.from ?? before.from, channels: before.shape[2], filters: row.shape[2],
       ...(row.window && maps && { rows: this.axis(row, before.shape[0]), columns: this.axis(row, before.shape[1]) }),
       scales: {
-        input: layerScale(before, input), output: layerScale(row, output), pre: layerScale(row, pre, "pre_activation"), sums: scaleFor("diverging", pre),
-        kernel: kernel && scaleFor("diverging", kernel), products: kernel && scaleFor("diverging", [0.6 * most(input) * most(kernel)]),
+        input: layerScale(before, input), output: layerScale(row, output), pre: layerScale(row, pre, "pre_activation"),
+        kernel: kernel && scaleFor("diverging", kernel),
       },
     };
+    if (layer.kind === "conv") Object.assign(layer.scales, termScales(layer));
+    return layer;
   }
 
   axis({ window: { size, stride, padding } }, n) {
@@ -98,6 +99,7 @@ class StepPage {
 
   buildFilters(row, filter) {
     this.filters.hidden = row.shape.length !== 3;
+    this.filters.classList.toggle("many", row.shape[2] > 40);
     if (this.filters.hidden) return;
     const [height, width, filters] = row.shape;
     const { output, scales } = this.layer;
@@ -106,7 +108,7 @@ class StepPage {
       const canvas = element("canvas");
       paintGrid(canvas, width, height, scales.output, (i) => output[i * filters + at]);
       return element("button", { type: "button", class: "filter", "data-filter": at, "aria-label": `filter ${at}`, title: `filter ${at}`, "aria-pressed": String(at === filter), onclick: () => this.choose(at) }, canvas);
-    }), step(1, "›", "Next filter ( ] )"), element("span", { class: "small which" }, `filter ${filter} of ${filters}`));
+    }), step(1, "›", "Next filter ( ] )"), element("span", { class: "small which" }, `filter ${filter} (0 to ${filters - 1})`));
   }
 
   turn(by) {
@@ -116,7 +118,7 @@ class StepPage {
 
   choose(filter) {
     for (const button of this.filters.querySelectorAll(".filter")) button.setAttribute("aria-pressed", String(Number(button.dataset.filter) === filter));
-    this.filters.querySelector(".which").textContent = `filter ${filter} of ${this.layer.filters}`;
+    this.filters.querySelector(".which").textContent = `filter ${filter} (0 to ${this.layer.filters - 1})`;
     this.stepper.load(this.layer, filter, this.stepper.cell, this.stepper.facts);
   }
 
