@@ -36,6 +36,8 @@ def selected_network() -> Network:
     asked = st.query_params.get("sample")
     if asked in samples() and asked != state.sample:
         start_with_sample(asked)
+    elif state.sample and not asked:
+        st.query_params["sample"] = state.sample  # so that every page's link shows the same drawing
     return PRESETS[state.model]
 
 
@@ -64,8 +66,6 @@ def current_input() -> Input:
     state = st.session_state
     if not state.input:
         start_with_sample(FIRST_SAMPLE)
-    elif state.sample and st.query_params.get("sample") != state.sample:
-        st.query_params["sample"] = state.sample  # so that this page's link shows the same drawing
     return state.input
 
 
@@ -120,5 +120,11 @@ def lab_pictures() -> dict[str, tuple[str, np.ndarray]]:
         pictures["upload"] = "your picture", state.lab_picture
     if state.input:
         pictures["drawing"] = "your drawing", state.input.pixels
-    pictures["colours"] = "shapes in colour", as_map(COLOURS.read_bytes())
-    return pictures | {name: (title, as_pixels(picture)) for name, (title, picture) in thumbnails().items()}
+    pictures["colours"] = "shapes in colour", colours()
+    return pictures | {name: (f"sample: {title}", as_pixels(pixels)) for name, (title, pixels) in thumbnails().items()}
+
+
+@st.cache_data
+def colours() -> np.ndarray:
+    """The colour sample: float32 (h, w, 3) in [0, 1]."""
+    return as_map(COLOURS.read_bytes())

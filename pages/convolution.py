@@ -30,7 +30,7 @@ def page() -> None:
 
 
 st.markdown(
-    "Change any number of the input or the kernel, or a setting, and look how the output follows. "
+    "Change any number of the input or the kernel, or a setting, and watch how the output follows. "
     "Try a kernel for edges on your drawing, or three channels of colour: they still give one map."
 )
 page()

@@ -94,8 +94,10 @@ def show_answer(trace: Trace) -> None:
 
 
 def chosen_map() -> tuple[str, int]:
-    """The layer and filter that the address names, if the network has them."""
-    return as_choice(PRESET, st.query_params) or (PRESET.layers[0].name, 0)
+    """The layer and filter that the address names, else those that were chosen last, if the network has them."""
+    layer, filter = state.get("chosen_seen") or (PRESET.layers[0].name, 0)
+    last = as_choice(PRESET, {"layer": layer, "filter": filter})
+    return as_choice(PRESET, st.query_params) or last or (PRESET.layers[0].name, 0)
 
 
 def show_input(data: Input | None) -> None:

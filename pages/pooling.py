@@ -18,7 +18,7 @@ def page() -> None:
 
 
 st.markdown(
-    "Each window is summed up in one number: its largest, or its mean. "
-    "Try a drawing with stride 2 and shift it by a pixel: the input changes much, the pooled map less."
+    "Each window becomes one number: its largest, or its mean. "
+    "Try a sample with stride 2 and shift it by a pixel: the input changes much, the pooled map less."
 )
 page()

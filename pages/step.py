@@ -31,6 +31,6 @@ def page() -> None:
 
 st.markdown(
     "Press play and watch how every number of a layer comes about from the network's own weights. "
-    "Try a click into the output map, or the keys: space, arrows, Home, End, and [ ] for the filter."
+    "Click a cell of the output map to go there; keys: space, arrows, Home, End, and [ ] for the filter."
 )
 page()

@@ -42,6 +42,10 @@ function typing(event) {
 
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+// What this tab remembers of a page while another one is looked at.
+const remember = (name, value) => sessionStorage.setItem(`cnnviz-${name}`, JSON.stringify(value));
+const recall = (name) => JSON.parse(sessionStorage.getItem(`cnnviz-${name}`) ?? "null");
+
 // Save a blob as a file.
 function save(blob, name) {
   const address = URL.createObjectURL(blob);

@@ -26,14 +26,20 @@ class MapView {
         const name = `${this.label} row ${y - this.pad.top}, column ${x - this.pad.left}`;
         const cell = at >= 0 && this.edit
           ? element("input", { inputmode: "decimal", autocomplete: "off", "aria-label": name, maxlength: "12",
-            onfocus: (event) => event.target.select(), oninput: (event) => this.typed(at, event.target), onblur: () => this.repaint() })
-          : element("span");
+            onfocus: (event) => this.expand(at, event.target), oninput: (event) => this.typed(at, event.target), onblur: () => this.repaint() })
+          : element("span", { class: at >= 0 ? null : "pad" });
         if (at >= 0) this.texts[at] = cell;
         else cell.textContent = this.zeros && this.count === this.rows * this.columns ? "0" : "";
         grid.append(cell);
       }
     }
     this.box.append(grid);
+  }
+
+  // While a cell is edited it shows its number to the last digit.
+  expand(at, input) {
+    input.value = exact(this.valueAt(at));
+    input.select();
   }
 
   // What somebody typed in a cell; what is no number is marked and not taken.
@@ -85,7 +91,7 @@ class MapView {
   // The window: rows x columns taps, `dilation` apart. Moved by `slide`, in cells of the numbers (padding is negative).
   addWindow(rows, columns, dilation) {
     const [height, width] = [dilation * (rows - 1) + 1, dilation * (columns - 1) + 1];
-    this.span = { height, width };
+    this.span = { height, width, dilation };
     this.window = element("div", { class: "window", style: `width: ${(100 * width) / this.width}%; height: ${(100 * height) / this.height}%` });
     if (dilation > 1) {
       const taps = svgElement("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none" });
@@ -135,13 +141,16 @@ class MapView {
 
   // Show the exact number under the pointer. where(at): words for the place.
   tell(tip, where) {
-    this.box.addEventListener("pointermove", (event) => {
-      const { at } = this.under(event);
-      const value = at < 0 ? (this.zeros ? 0 : undefined) : this.valueAt(at);
-      if (at < 0) tip.show(event, "padding", this.zeros ? "0" : "does not count");
+    const show = (event) => {
+      const { row, column, at } = this.under(event);
+      const padding = row < 0 || row >= this.rows || column < 0 || column >= this.columns;
+      const value = at < 0 ? undefined : this.valueAt(at);
+      if (padding) tip.show(event, "padding", this.zeros ? "0" : "does not count");
       else if (value === undefined) tip.hide();
-      else tip.show(event, where(at), exact(value));
-    });
+      else tip.show(event, where(at), exact(Math.fround(value)));
+    };
+    this.box.addEventListener("pointermove", show);
+    this.box.addEventListener("pointerdown", show);
     this.box.addEventListener("pointerleave", () => tip.hide());
   }
 }

@@ -4,14 +4,14 @@
 function exact(value) {
   for (let digits = 1; digits < 9; digits++) {
     const text = value.toPrecision(digits);
-    if (Math.fround(text) === value) return String(Number(text)).replace("-", "−");
+    if (Math.fround(text) === value) return String(Number(text)).replaceAll("-", "−");
   }
-  return String(Number(value.toPrecision(9))).replace("-", "−");
+  return String(Number(value.toPrecision(9))).replaceAll("-", "−");
 }
 
 function short(value) {
   const text = Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(2);
-  return text.replace("-", "−");
+  return text.replace(/^-(?=[0.]*$)/, "").replace("-", "−");
 }
 
 // As short as a cell has room for, and never a digit more than the number has.

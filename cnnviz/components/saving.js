@@ -17,19 +17,20 @@ class Saving {
   }
 
   // The sliding is there for layers that slide.
-  fit(layer) {
-    this.animation.hidden = !layer.rows;
+  fit({ layer, cells }) {
+    this.animation.hidden = !layer.rows || cells < 2;
   }
 
-  name(ending) {
-    const { layer, filter, cell } = this.stepper;
-    return `cnnviz-${layer.name.replace(/\W+/g, "-")}-${layer.rows ? `filter-${filter}-` : ""}${cell}.${ending}`;
+  // cnnviz-conv1-filter-2-row-10-column-4
+  name() {
+    const { layer, filter, cell, stage } = this.stepper;
+    return ["cnnviz", layer.name, ...filterWords(layer, filter), cellName(layer, stage, cell)].join("-").replace(/[^\w]+/g, "-");
   }
 
   savePicture() {
     const canvas = element("canvas", { width: SLIDE.width * 2, height: SLIDE.height * 2 });
     drawSlide(canvas, this.stepper, SLIDE);
-    canvas.toBlob((blob) => save(blob, this.name("png")));
+    canvas.toBlob((blob) => save(blob, `${this.name()}.png`));
   }
 
   cancel() {
@@ -41,20 +42,20 @@ class Saving {
   // In slices of a frame, so that the page goes on; thinned out where all cells would be too much for 2 MB.
   async saveAnimation() {
     const { stepper } = this;
-    const { layer, filter, cell, context } = stepper;
+    const { layer, filter, context } = stepper;
+    const name = `${this.name()}.gif`;
     const job = (this.job = {});
     this.animation.disabled = true;
     this.going.hidden = false;
-    const began = performance.now();
     // A stage of its own: the one on the page can be used meanwhile.
     const stage = new STAGES[layer.kind](layer, filter, { ...context, jump: () => {}, tip: new Tip(element("div")) });
-    const shown = { layer, filter, stage, cell, style: getComputedStyle(stepper.box), theme: stepper.box };
+    const shown = { layer, filter, stage, theme: stepper.box };
     let every = 1;
     while (every < stage.cells) {
-      const { bytes, share } = await this.encode(job, shown, every, began);
+      const { bytes, share } = await this.encode(job, shown, every);
       if (this.job !== job) return;
       if (bytes) {
-        save(new Blob([bytes], { type: "image/gif" }), this.name("gif"));
+        save(new Blob([bytes], { type: "image/gif" }), name);
         break;
       }
       every = Math.ceil(every * Math.max(share, 1.3));
@@ -63,7 +64,8 @@ class Saving {
   }
 
   // The GIF with every n-th cell as bytes; where it would become too large, how many times too large as share.
-  async encode(job, shown, every, began) {
+  async encode(job, shown, every) {
+    const began = performance.now();
     const { width, height, delay, bytes: most } = ANIMATION;
     const canvas = element("canvas", { width, height });
     const pen = canvas.getContext("2d", { willReadFrequently: true });
@@ -107,6 +109,8 @@ class Saving {
   }
 }
 
+const filterWords = (layer, filter) => (layer.rows && layer.filters > 1 ? [`filter ${filter}`] : []);
+
 // Draw title, blocks in a row and the sum on a canvas.
 function drawSlide(canvas, { layer, filter, stage, cell, box, theme = box }, { width, height }) {
   const style = getComputedStyle(theme);
@@ -122,7 +126,7 @@ function drawSlide(canvas, { layer, filter, stage, cell, box, theme = box }, { w
   const margin = width / 32;
   const unit = width / 960;
   pen.font = font(24 * unit, 650);
-  pen.fillText(`${layer.name} · ${layer.rows ? `filter ${filter} · ` : ""}${cellName(layer, stage, cell)}`, margin, margin + 16 * unit, width - 2 * margin);
+  pen.fillText(`${layer.name} · ${[...filterWords(layer, filter), cellName(layer, stage, cell)].join(" · ")}`, margin, margin + 16 * unit, width - 2 * margin);
   const blocks = stage.picture();
   const gap = 14 * unit;
   const share = ({ sign, fall, wide, view }) => (sign ? 0.18 : fall ? 2.4 : wide ? 2.6 : view.rows * view.columns <= 49 && !layer.numbers ? 0.72 : 1);
@@ -158,8 +162,7 @@ function drawView(pen, view, x, middle, size, { ink, accent, font, unit }) {
   const cell = size / view.width;
   const y = middle - (cell * view.height) / 2;
   pen.imageSmoothingEnabled = false;
-  pen.fillStyle = "#8883";
-  pen.fillRect(x, y, size, cell * view.height);
+  if (view.height > view.rows || view.width > view.columns) drawHatch(pen, x, y, size, cell * view.height, unit);
   pen.drawImage(view.canvas, x, y, size, cell * view.height);
   const at = (row, column) => [x + (column + view.pad.left) * cell, y + (row + view.pad.top) * cell];
   if (view.texts.length && cell > 14 * unit) {
@@ -173,14 +176,40 @@ function drawView(pen, view, x, middle, size, { ink, accent, font, unit }) {
     });
     pen.textBaseline = "alphabetic";
   }
-  pen.strokeStyle = accent;
+  pen.strokeStyle = pen.fillStyle = accent;
   pen.lineWidth = 3 * unit;
-  if (view.corner) pen.strokeRect(...at(...view.corner), view.span.width * cell, view.span.height * cell);
+  if (view.corner) {
+    const { width, height, dilation } = view.span;
+    const [left, top] = at(...view.corner);
+    pen.globalAlpha = 0.45;
+    for (let row = 0; dilation > 1 && row < height; row += dilation) {
+      for (let column = 0; column < width; column += dilation) pen.fillRect(left + column * cell, top + row * cell, cell, cell);
+    }
+    pen.globalAlpha = 1;
+    pen.strokeRect(left, top, width * cell, height * cell);
+  }
   if (view.ringed) {
     const [row, column, height, width] = view.ringed;
     pen.strokeRect(...at(row, column), width * cell, height * cell);
   }
   pen.fillStyle = ink;
+}
+
+// Padding: oblique lines, as on the page.
+function drawHatch(pen, x, y, width, height, unit) {
+  pen.save();
+  pen.beginPath();
+  pen.rect(x, y, width, height);
+  pen.clip();
+  pen.strokeStyle = "#999";
+  pen.lineWidth = unit;
+  pen.beginPath();
+  for (let from = -height; from < width; from += 5 * unit) {
+    pen.moveTo(x + from, y + height);
+    pen.lineTo(x + from + height, y);
+  }
+  pen.stroke();
+  pen.restore();
 }
 
 function drawFall(pen, { shown, low, high }, x, y, width, height, { ink, accent, font, unit }) {

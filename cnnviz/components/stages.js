@@ -8,7 +8,7 @@
 
 const PHASES = { glide: 0.2, products: 0.65, sum: 0.85 }; // of a slow step, when each is over
 const TOP = 12; // contributions that a waterfall shows by themselves
-const NUMBERED = 12; // rows and columns of the largest grid that shows its numbers
+const NUMBERED = 18; // rows and columns, padding included, of the largest grid that shows its numbers
 const FEW = 8; // with more channels than that, the sum of each comes first
 const LISTED = 9; // terms that a formula writes out
 
@@ -61,12 +61,12 @@ class SlidingStage {
 
   inputView(channel, pad) {
     const { layer, context } = this;
-    const { rows, columns, channels, input } = layer;
+    const { rows, columns, channels } = layer;
     const edit = layer.edit?.input && ((at, value) => layer.edit.input(at * channels + channel, value));
-    const view = new MapView({ rows: rows.n, columns: columns.n, pad, zeros: layer.kind === "conv", numbers: layer.numbers && numbered(rows.n, columns.n), edit, label: channels > 1 ? `input ${channel}` : "input" });
+    const view = new MapView({ rows: rows.n, columns: columns.n, pad, zeros: layer.kind === "conv", numbers: layer.numbers && numbered(rows.n + rows.total, columns.n + columns.total), edit, label: channels > 1 ? `input ${channel}` : "input" });
     view.addWindow(rows.k, columns.k, rows.d);
     view.tell(context.tip, (at) => `${layer.inputName}${channels > 1 ? ` · map ${channel}` : ""} · ${place(Math.floor(at / columns.n), at % columns.n)}`);
-    return { channel, view, valueAt: (at) => input[at * channels + channel] };
+    return { channel, view };
   }
 
   cell(at) {
@@ -79,17 +79,19 @@ class SlidingStage {
 
   paintInputs() {
     const { layer } = this;
-    for (const { view, valueAt, channel } of this.inputs) view.paint(layer.scales.channels?.[channel] ?? layer.scales.input, valueAt);
-    this.legends.input.show(layer.scales.input);
+    for (const { view, channel } of this.inputs) view.paint(this.inputScale(channel), (at) => layer.input[at * layer.channels + channel]);
+    this.legends.input.show(this.inputScale(this.inputs.at(-1).channel));
     this.legends.output.show(layer.scales.output);
+  }
+
+  // A colour picture's channels have a scale each.
+  inputScale(channel) {
+    const { channels, input } = this.layer.scales;
+    return channels?.[channel] ?? input;
   }
 
   // Numbers have changed, sizes have not: the layer's arrays are new ones.
   refresh() {
-    for (const one of this.inputs) {
-      const { input, channels } = this.layer;
-      one.valueAt = (at) => input[at * channels + one.channel];
-    }
     this.paintInputs();
   }
 
@@ -178,10 +180,11 @@ class ConvStage extends SlidingStage {
   // Open a channel: its window, kernel slice and products are the grids that are shown.
   choose(channel) {
     if (channel < 0) return;
-    const { channels, filters, kernel, kernelNote, scales } = this.layer;
+    const { channels, filters, kernel, kernelNote, channelNames, scales } = this.layer;
     this.open = this.context.open = channel;
     for (const one of this.inputs) one.view.box.classList.toggle("opened", channels > 1 && one.channel === channel);
-    this.grids.querySelector("h4").textContent = channels > 1 ? `Map ${channel}${this.layer.channelNames ? `, ${this.layer.channelNames[channel]}` : ""} (0 to ${channels - 1})` : kernelNote ?? "";
+    const name = channels > 1 ? `Map ${channel}${channelNames ? `, ${channelNames[channel]}` : ""} (0 to ${channels - 1})` : "";
+    this.grids.querySelector("h4").textContent = [name, kernelNote].filter(Boolean).join(". ");
     this.slice.paint(scales.kernel, (at) => kernel[(at * channels + channel) * filters + this.filter]);
     this.perChannel?.outline(Math.floor(channel / this.perChannel.columns), channel % this.perChannel.columns);
     if (this.at !== undefined) {
@@ -207,7 +210,7 @@ class ConvStage extends SlidingStage {
       sums[channel] = convChannel(layer, filter, row, column, channel, own ? this.patchValues : null, this.productValues);
     }
     this.sum = sums.reduce((a, b) => a + b, 0);
-    this.patch.paint(layer.scales.channels?.[this.open] ?? layer.scales.input, (at) => this.patchValues[at]);
+    this.patch.paint(this.inputScale(this.open), (at) => this.patchValues[at]);
     const pre = this.outputAt(cell, "pre_activation");
     const { terms } = this;
     terms.sum.number.textContent = exact(Math.fround(this.sum));
@@ -242,7 +245,7 @@ class ConvStage extends SlidingStage {
     const { layer } = this;
     const [row, column] = this.cell(cell);
     const function_ = layer.activation === "linear" ? "" : `; ${ACTIVATIONS[layer.activation].title} makes it ${short(this.outputAt(cell))}`;
-    return `${place(row, column)}: ${this.taps * layer.channels} products add up to ${short(this.sum)}, with the bias ${short(layer.bias[this.filter])} that is ${short(this.outputAt(cell, "pre_activation"))}${function_}.`;
+    return `${place(row, column)}: ${this.taps * layer.channels} products add up to ${short(this.sum)}; the bias ${short(layer.bias[this.filter])} makes it ${short(this.outputAt(cell, "pre_activation"))}${function_}.`;
   }
 
   formula(cell) {
@@ -251,18 +254,21 @@ class ConvStage extends SlidingStage {
     const channel = layer.channels > 1;
     const index = (tap, start, axis) => `${start}${axis.s > 1 ? `<mo>·</mo>${mn(axis.s)}` : ""}<mo>+</mo>${axis.d > 1 ? `${mn(axis.d)}<mo>·</mo>` : ""}${mi(tap)}${axis.before ? `<mo>−</mo>${mn(axis.before)}` : ""}`;
     const x = sub("x", `${index("i", mi("r"), layer.rows)}<mo>,</mo>${index("j", mi("c"), layer.columns)}${channel ? `<mo>,</mo>${mi("m")}` : ""}`);
-    const w = sub("w", `${mi("i")}<mo>,</mo>${mi("j")}${channel ? `<mo>,</mo>${mi("m")}` : ""}`);
+    const tap = (index, axis) => (layer.flipped ? `${mn(axis.k - 1)}<mo>−</mo>${mi(index)}` : mi(index));
+    const w = sub("w", `${tap("i", layer.rows)}<mo>,</mo>${tap("j", layer.columns)}${channel ? `<mo>,</mo>${mi("m")}` : ""}`);
     const general = equation(sub("z", `${mi("r")}<mo>,</mo>${mi("c")}`), `${channel ? sigma("m") : ""}${sigma("i")}${sigma("j")}${x}<mo>·</mo>${w}<mo>+</mo>${mi("b")}`);
-    let terms;
+    const [pre, bias] = [this.outputAt(cell, "pre_activation"), layer.bias[filter]];
+    let [terms, shown] = ["", []];
     if (!channel && this.taps <= LISTED) {
-      terms = range(this.taps).map((at) => {
-        const weight = layer.kernel[at * layer.filters + filter];
-        return `${signed(this.patchValues[at], at)}<mo>·</mo>${weight < 0 ? `<mo>(</mo>${mn(weight)}<mo>)</mo>` : mn(weight)}`;
-      }).join("");
-    } else if (channel && layer.channels <= LISTED) terms = range(layer.channels).map((at) => signed(this.sums[at], at)).join("");
-    else terms = mn(this.sum);
-    const pre = this.outputAt(cell, "pre_activation");
-    const numbers = equation(sub("z", `${mn(row)}<mo>,</mo>${mn(column)}`), `${terms}${signed(layer.bias[filter], 1)}<mo>=</mo>${mn(pre)}`);
+      const weights = range(this.taps).map((at) => layer.kernel[at * layer.filters + filter]);
+      shown = [...this.patchValues, ...weights];
+      terms = weights.map((weight, at) => `${signed(this.patchValues[at], at)}<mo>·</mo>${weight < 0 ? `<mo>(</mo>${mn(weight)}<mo>)</mo>` : mn(weight)}`).join("");
+    } else {
+      shown = [...(channel ? this.sums : this.productValues)].filter((value) => value !== 0);
+      terms = shown.slice(0, LISTED).map(signed).join("") || mn(0);
+      if (shown.length > LISTED) terms += "<mo>+</mo><mo>⋯</mo>";
+    }
+    const numbers = equation(sub("z", `${mn(row)}<mo>,</mo>${mn(column)}`), `${terms}${signed(bias, 1)}${equals(...shown, bias, pre)}${mn(pre)}`);
     return [general, numbers, ...activated(layer.activation, pre, this.outputAt(cell))];
   }
 
@@ -319,7 +325,7 @@ class PoolStage extends SlidingStage {
     super.show(cell);
     const { layer, terms } = this;
     this.result = poolCell(layer, this.filter, ...this.cell(cell), this.values);
-    this.patch.paint(layer.scales.input, (at) => this.values[at]);
+    this.patch.paint(this.inputScale(this.filter), (at) => this.values[at]);
     const { winner } = this.result;
     if (winner >= 0) this.patch.outline(Math.floor(winner / layer.columns.k), winner % layer.columns.k);
     terms.output.number.textContent = exact(this.outputAt(cell));
@@ -355,7 +361,7 @@ class PoolStage extends SlidingStage {
     }
     const list = seen.length <= LISTED ? seen.map((value, at) => signed(value, at)).join("") : mn(result.sum);
     return [equation(y, `<mfrac><mn>1</mn>${mi("n")}</mfrac>${sigma("i")}${sigma("j")}${x}`),
-      equation(cellNow, `<mfrac><mrow>${list}</mrow>${mn(result.count)}</mfrac><mo>=</mo>${mn(this.outputAt(cell))}`)];
+      equation(cellNow, `<mfrac><mrow>${list}</mrow>${mn(result.count)}</mfrac>${equals(...seen, this.outputAt(cell))}${mn(this.outputAt(cell))}`)];
   }
 
   picture() {
@@ -425,7 +431,7 @@ class FlattenStage {
 
   sentence(cell) {
     const [row, column, map] = this.source(cell);
-    return `Map ${map}, ${place(row, column)} goes to place ${cell}; its number is ${short(this.layer.output[cell])}.`;
+    return `map ${map}, ${place(row, column)} goes to place ${cell}; its number is ${short(this.layer.output[cell])}.`;
   }
 
   formula(cell) {
@@ -565,14 +571,14 @@ class DenseStage {
 
   sentence(cell) {
     const { layer } = this;
-    return `${cellName(layer, this, cell)}: ${this.inputs} products add up to ${short(this.sum)}, with the bias that is ${short(layer.pre_activation[cell])}; the largest product is ${short(this.products[this.order[0]])} from ${this.inputName(this.order[0])}.`;
+    return `${cellName(layer, this, cell)}: ${this.inputs} products add up to ${short(this.sum)}; the bias makes it ${short(layer.pre_activation[cell])}; the largest product is ${short(this.products[this.order[0]])} from ${this.inputName(this.order[0])}.`;
   }
 
   formula(cell) {
     const { layer } = this;
     const pre = layer.pre_activation[cell];
     return [equation(sub("z", mi("u")), `${sigma("i")}${sub("x", mi("i"))}<mo>·</mo>${sub("w", `${mi("i")}<mo>,</mo>${mi("u")}`)}<mo>+</mo>${sub("b", mi("u"))}`),
-      equation(sub("z", mn(cell)), `${mn(this.sum)}${signed(layer.bias[cell], 1)}<mo>=</mo>${mn(pre)}`), ...activated(layer.activation, pre, layer.output[cell])];
+      equation(sub("z", mn(cell)), `${mn(this.sum)}${signed(layer.bias[cell], 1)}${equals(this.sum, layer.bias[cell], pre)}${mn(pre)}`), ...activated(layer.activation, pre, layer.output[cell])];
   }
 
   picture() {
@@ -591,10 +597,14 @@ class ClassRows {
   constructor(labels, context) {
     this.rows = labels.map((label, at) => {
       const [bar, number] = [element("i"), element("b")];
-      const box = element("button", { type: "button", class: "class", onclick: () => context.go(at) }, element("span", {}, label), element("span", { class: "track" }, bar), number);
+      const box = element("button", { type: "button", class: "class", onclick: () => context.go(at), onpointerenter: (event) => event.pointerType === "mouse" && context.preview(at) }, element("span", {}, label), element("span", { class: "track" }, bar), number);
       return { box, bar, number };
     });
-    this.box = element("div", { class: "classes" }, ...this.rows.map(({ box }) => box));
+    this.box = element("div", { class: "classes", onpointerleave: () => context.leave() }, ...this.rows.map(({ box }) => box));
+  }
+
+  tint(lit = () => false) {
+    this.rows.forEach(({ box }, at) => box.classList.toggle("tinted", lit(at, 0)));
   }
 
   paint(scale, valueAt, until = Infinity) {
@@ -622,8 +632,7 @@ class SoftmaxStage {
     this.exponentials = Float64Array.from(layer.input, Math.exp);
     this.total = this.exponentials.reduce((a, b) => a + b, 0);
     this.output = new ClassRows(layer.labels, context);
-    this.terms = { logit: termBox("logit z", "logit"), exponential: termBox("e to the z", "exponential"), total: termBox("sum of all ten", "total"), output: termBox("probability", "output") };
-    this.terms.total.box.firstChild.textContent = `sum of all ${this.cells}`;
+    this.terms = { logit: termBox("logit z", "logit"), exponential: termBox("e to the z", "exponential"), total: termBox(`sum of all ${layer.output.length}`, "total"), output: termBox("probability", "output") };
     const { exponential, total, output, logit } = this.terms;
     this.rows = layer.labels.map((label, at) => element("tr", { onclick: () => context.go(at) }, element("th", { scope: "row" }, label),
       element("td", {}, short(layer.input[at])), element("td", {}, scientific(this.exponentials[at])), element("td", {}, percent(layer.output[at]))));
@@ -651,14 +660,14 @@ class SoftmaxStage {
 
   sentence(cell) {
     const { layer } = this;
-    return `Class ${layer.labels[cell]}: e to the ${short(layer.input[cell])}, divided by the sum of all, is ${percent(layer.output[cell])}.`;
+    return `class ${layer.labels[cell]}: e to the ${short(layer.input[cell])}, divided by the sum of all, is ${percent(layer.output[cell])}.`;
   }
 
   formula(cell) {
     const { layer } = this;
     const power = (of) => `<msup><mi>e</mi>${of}</msup>`;
     return [equation(sub("p", mi("k")), `<mfrac>${power(sub("z", mi("k")))}<mrow>${sigma("j")}${power(sub("z", mi("j")))}</mrow></mfrac>`),
-      equation(sub("p", mn(cell)), `<mfrac>${power(`<mrow>${mn(layer.input[cell])}</mrow>`)}<mtext>${scientific(this.total)}</mtext></mfrac><mo>=</mo><mfrac><mtext>${scientific(this.exponentials[cell])}</mtext><mtext>${scientific(this.total)}</mtext></mfrac><mo>=</mo>${mn(layer.output[cell])}`)];
+      equation(sub("p", mn(cell)), `<mfrac>${power(`<mrow>${mn(layer.input[cell])}</mrow>`)}<mtext>${scientific(this.total)}</mtext></mfrac><mo>≈</mo><mfrac><mtext>${scientific(this.exponentials[cell])}</mtext><mtext>${scientific(this.total)}</mtext></mfrac><mo>≈</mo><mn>${exact(layer.output[cell])}</mn>`)];
   }
 
   picture() {
@@ -700,20 +709,30 @@ const STAGES = { conv: ConvStage, pool: PoolStage, flatten: FlattenStage, dense:
 
 // Formulas, in MathML.
 const mi = (name) => `<mi>${name}</mi>`;
-const mn = (value) => `${value < 0 ? "<mo form='prefix'>−</mo>" : ""}<mn>${compact(Math.abs(value))}</mn>`;
+const mn = (value) => `${value < 0 ? "<mo form='prefix'>−</mo>" : ""}<mn>${compact(Math.abs(value)).replace("≈", "")}</mn>`;
 const sub = (name, index) => `<msub>${mi(name)}<mrow>${index}</mrow></msub>`;
 const sigma = (index) => `<munder><mo movablelimits="false">∑</mo>${mi(index)}</munder>`;
 const equation = (left, right) => `<math displaystyle="true"><mrow>${left}<mo>=</mo>${right}</mrow></math>`;
 const signed = (value, at) => `${at > 0 || value < 0 ? `<mo>${value < 0 ? "−" : "+"}</mo>` : ""}${mn(Math.abs(value))}`;
 
+// = where every number is shown to its last digit, else ≈.
+const equals = (...values) => `<mo>${values.every((value) => Math.fround(compact(value).replace("−", "-")) === Math.fround(value)) ? "=" : "≈"}</mo>`;
+
 function activated(activation, pre, output) {
   if (activation === "linear") return [];
-  return [equation(mi("a"), `<mtext>${ACTIVATIONS[activation].title}</mtext><mo>(</mo>${mn(pre)}<mo>)</mo><mo>=</mo>${mn(output)}`)];
+  return [equation(mi("a"), `<mtext>${ACTIVATIONS[activation].title}</mtext><mo>(</mo>${mn(pre)}<mo>)</mo>${activation === "relu" ? "<mo>=</mo>" : equals(pre, output)}${mn(output)}`)];
 }
 
-// ⌊(n + p − d(k − 1) − 1) / s⌋ + 1 of an axis, with its numbers.
-function sizeFormula(axis) {
-  const text = (n, p, d, k, s) => `<mrow><mo>⌊</mo><mfrac><mrow>${n}<mo>+</mo>${p}<mo>−</mo>${d}<mo>·</mo><mo>(</mo>${k}<mo>−</mo><mn>1</mn><mo>)</mo><mo>−</mo><mn>1</mn></mrow>${s}</mfrac><mo>⌋</mo></mrow><mo>+</mo><mn>1</mn>`;
+// (k·k·c + 1)·f of a convolution, (n + 1)·u of a dense layer, with its numbers.
+function parametersFormula(kind, numbers, count) {
+  const general = kind === "conv" ? "(k·k·c + 1)·f" : "(n + 1)·u";
+  return [`<math displaystyle="true"><mtext>${general}</mtext></math>`, `<math displaystyle="true"><mrow><mtext>${numbers}</mtext><mo>=</mo><mn>${count.toLocaleString("en")}</mn></mrow></math>`];
+}
+
+// ⌊(n + p − d(k − 1) − 1) / s⌋ + 1 of an axis, with its numbers; pooling has no dilation d.
+function sizeFormula(axis, kind) {
+  const dilation = (d) => (kind === "pool" ? "" : `${d}<mo>·</mo>`);
+  const text = (n, p, d, k, s) => `<mrow><mo>⌊</mo><mfrac><mrow>${n}<mo>+</mo>${p}<mo>−</mo>${dilation(d)}<mo>(</mo>${k}<mo>−</mo><mn>1</mn><mo>)</mo><mo>−</mo><mn>1</mn></mrow>${s}</mfrac><mo>⌋</mo></mrow><mo>+</mo><mn>1</mn>`;
   const numbers = [axis.n, axis.total, axis.d, axis.k, axis.s].map((value) => mn(value));
   return [`<math displaystyle="true"><mrow>${text(...["n", "p", "d", "k", "s"].map(mi))}</mrow></math>`, `<math displaystyle="true"><mrow>${text(...numbers)}<mo>=</mo>${mn(axis.out)}</mrow></math>`];
 }

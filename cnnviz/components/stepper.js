@@ -5,6 +5,7 @@ const SPEEDS = [0.5, 1, 2, 4, 8, 16, 30, 60]; // cells a second
 const SLOW = 4; // up to this speed a step is shown in phases
 const READABLE = 8; // up to this speed formulas are written along
 const GLIDE = 0.16; // seconds that a single step by hand takes
+const LATE = 100; // milliseconds that one frame counts at most
 const SPEAK = 600; // milliseconds of rest before a screen reader is told
 
 const SIGNS = { // in a square of 16
@@ -26,12 +27,12 @@ class Stepper {
   // box: where the stepper is put. tip: the label beside the pointer. onmove(stepper): after every move.
   // onturn(by): asked for the next or the previous filter.
   constructor(box, { tip, onmove = () => {}, onturn = null }) {
-    Object.assign(this, { tip, onmove, onturn, cell: 0, playing: false, speed: calm() ? 1 : 4, t: 1 });
-    this.context = { tip, jump: (view) => this.jumpable(view), go: (cell) => this.go(cell), open: 0 };
+    Object.assign(this, { tip, onmove, onturn, pinned: null, cell: 0, playing: false, speed: calm() ? 1 : 4, t: 1 });
+    this.context = { tip, jump: (view) => this.jumpable(view), go: (cell) => this.go(cell), preview: (cell) => this.preview(cell), leave: () => this.leave(), open: 0 };
     const button = (action, title, drawing = action) => element("button", { type: "button", "data-action": action, title, "aria-label": title, onclick: () => this[action]() }, sign(drawing));
     this.playButton = button("toggle", "Play (space)", "play");
     this.scrub = element("input", { type: "range", min: 0, step: 1, "aria-label": "Cell", class: "scrub", oninput: () => this.go(Number(this.scrub.value)) });
-    this.where = element("output", { class: "where" });
+    this.where = element("span", { class: "where" });
     this.pace = element("input", { type: "range", min: 0, max: SPEEDS.length - 1, step: 1, value: SPEEDS.indexOf(this.speed), "aria-label": "Speed in cells a second", class: "pace",
       oninput: () => this.setSpeed(SPEEDS[this.pace.value]), onpointerup: () => this.pace.blur() }); // the arrow keys step again
     this.paceText = element("span", { class: "small" });
@@ -45,6 +46,8 @@ class Stepper {
     this.saving = new Saving(this);
     this.box = element("div", { class: "stepper" }, this.bar, this.stageBox, this.formulas, this.saving.box, this.live);
     box.replaceChildren(this.box);
+    // After a click with the mouse the keys belong to the stepper again: space plays.
+    box.closest(".room").addEventListener("click", (event) => event.detail > 0 && event.composedPath()[0].closest?.("button")?.blur());
     this.onKey = (event) => this.key(event);
     document.addEventListener("keydown", this.onKey);
     this.setSpeed(this.speed);
@@ -66,7 +69,6 @@ class Stepper {
     this.stage = new STAGES[layer.kind](layer, filter, this.context);
     this.stageBox.className = `stage ${layer.kind}`;
     this.stageBox.replaceChildren(...this.stage.box);
-    this.facts = facts;
     this.cellFormula = element("div", { class: "fact", "data-role": "formula" });
     this.formulas.replaceChildren(this.cellFormula, ...facts.map(({ caption, formulas }) => {
       const box = element("div", { class: "fact" }, element("h4", {}, caption), element("div"));
@@ -74,15 +76,15 @@ class Stepper {
       return box;
     }));
     this.scrub.max = this.stage.cells - 1;
-    this.saving.fit(layer);
+    this.saving.fit(this.stage);
     this.cell = -1;
     this.move(Math.max(0, Math.min(this.stage.cells - 1, cell)), 1);
   }
 
   // The same layer with other numbers.
-  refresh(facts) {
+  refresh() {
+    this.saving.cancel();
     this.stage.refresh();
-    this.facts = facts;
     this.write();
     this.onmove(this);
   }
@@ -117,6 +119,7 @@ class Stepper {
 
   go(cell) {
     if (!this.stage) return;
+    this.pinned = null;
     this.pause();
     const wanted = Math.max(0, Math.min(this.stage.cells - 1, cell));
     if (wanted === this.cell && this.t >= 1) return;
@@ -133,6 +136,7 @@ class Stepper {
 
   play() {
     if (!this.stage) return;
+    this.pinned = null;
     const again = this.cell === this.stage.cells - 1;
     this.playing = true;
     this.show();
@@ -169,7 +173,8 @@ class Stepper {
   run(pace) {
     let before = performance.now();
     const frame = (now) => {
-      let t = this.t + (Math.max(now - before, 0) / 1000) * pace();
+      // After a stall, or in a tab that was hidden, it goes on from where it was.
+      let t = this.t + (Math.min(Math.max(now - before, 0), LATE) / 1000) * pace();
       before = now;
       let { cell } = this;
       if (this.playing) {
@@ -187,24 +192,38 @@ class Stepper {
     this.frame = requestAnimationFrame(frame);
   }
 
-  // The cells of an output: pointing at one goes there (unless it plays), a click or a tap does in any case.
+  // Look at a cell while the pointer is on it; leave() goes back to where one was.
+  preview(cell) {
+    if (this.playing || cell === this.cell) return;
+    cancelAnimationFrame(this.frame);
+    this.pinned ??= this.cell;
+    this.move(cell, 1);
+  }
+
+  leave() {
+    if (this.pinned !== null && !this.playing) this.move(this.pinned, 1);
+    this.pinned = null;
+  }
+
+  // The cells of an output: pointing at one shows it, a click or a tap stays there.
   jumpable(view) {
-    const jump = (event, wanted) => {
-      const { at } = view.under(event);
-      if (at >= 0 && wanted && at !== this.cell) this.go(at);
-    };
+    const at = (event) => view.under(event).at;
+    const drag = (event) => event.buttons > 0 || event.pointerType !== "mouse";
     view.box.classList.add("jumpable");
-    view.box.addEventListener("pointermove", (event) => jump(event, !this.playing || event.buttons > 0));
-    view.box.addEventListener("pointerdown", (event) => jump(event, true));
+    view.box.addEventListener("pointermove", (event) => at(event) >= 0 && (drag(event) ? this.go(at(event)) : this.preview(at(event))));
+    view.box.addEventListener("pointerdown", (event) => at(event) >= 0 && this.go(at(event)));
+    view.box.addEventListener("pointerleave", () => this.leave());
   }
 
   key(event) {
     const target = event.composedPath()[0];
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event) || !this.stage) return;
-    if (target.matches?.("[role=slider], [role=radio], [role=tab], [role=option], [role=combobox], [type=radio]")) return;
-    if (target.matches?.("[type=range]") && target !== this.scrub && event.key.startsWith("Arrow")) return;
-    if (event.key === " " && target.matches?.("button, summary, a, [type=checkbox]")) return;
+    if (event.defaultPrevented || event.metaKey || typing(event) || !this.stage) return;
     const turn = { "[": -1, "]": 1 }[event.key];
+    // Many keyboards need AltGr (Ctrl and Alt, to Windows) or Option for a bracket.
+    if (turn ? event.ctrlKey && !event.altKey : event.ctrlKey || event.altKey) return;
+    if (target.matches?.("[role=slider], [role=radio], [role=tab], [role=option], [role=combobox], [type=radio]")) return;
+    if (target.matches?.("[type=range]") && target !== this.scrub && /^(Arrow|Home|End)/.test(event.key)) return;
+    if (event.key === " " && target.matches?.("button, summary, a, [type=checkbox]")) return;
     const action = {
       " ": () => this.toggle(),
       ArrowRight: () => this.forward(), ArrowLeft: () => this.back(),

@@ -91,13 +91,14 @@ def from_picture(data: bytes, how: str = "photo") -> Input:
         raise InputError("The picture could not be read as a digit: try another one.") from error
 
 
-def decode(data: bytes) -> np.ndarray:
+def decode(data: bytes, least: int = MIN_SIDE) -> np.ndarray:
     """Read a picture file: upright, opaque, its first frame, reduced to WORK_SIDE where it is larger.
 
     What is transparent becomes the paper that the rest was made for: white under dark ink, black under pale ink.
 
     Args:
         data: the file's bytes.
+        least: pixels that each side has to have.
 
     Returns:
         uint8, (h, w) grey or (h, w, 3) RGB.
@@ -112,7 +113,7 @@ def decode(data: bytes) -> np.ndarray:
                          "make the picture smaller or save it as JPEG.")  # fmt: skip
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            check_size(*image.size)
+            check_size(*image.size, least)
             return opaque(upright(reduced(image)))
     except InputError:
         raise
@@ -132,7 +133,7 @@ def as_map(data: bytes) -> np.ndarray:
     Raises:
         InputError: as `decode`.
     """
-    picture = decode(data)
+    picture = decode(data, least=1)
     factor = MAP_SIDE / max(picture.shape[:2])
     if factor < 1:
         size = [max(round(side * factor), 1) for side in picture.shape[1::-1]]
@@ -142,14 +143,14 @@ def as_map(data: bytes) -> np.ndarray:
     return (picture.astype(np.float32) / 255).reshape(*picture.shape[:2], -1)
 
 
-def check_size(width: int, height: int) -> None:
+def check_size(width: int, height: int, least: int = MIN_SIDE) -> None:
     """Raise InputError for a picture with too many or too few pixels."""
     if width * height > MAX_PIXELS:
         raise InputError(f"The picture has {width:,} × {height:,} pixels and {MAX_PIXELS // 1_000_000} megapixels is "
                          "the most: make it smaller.")  # fmt: skip
-    if min(width, height) < MIN_SIDE:
+    if min(width, height) < least:
         raise InputError(f"The picture has only {width:,} × {height:,} pixels: a digit needs at least "
-                         f"{MIN_SIDE} each way.")  # fmt: skip
+                         f"{least} each way.")  # fmt: skip
 
 
 def not_a_picture(data: bytes) -> str:

@@ -223,8 +223,10 @@ def test_the_number_under_the_pointer_is_the_networks_own(page, model, part):
     expect_answer(page, 7)
     page.get_by_text(part, exact=True).first.click()
     layers = traced(SEVEN, model)
-    for name, filter, row, column in [("conv1", 0, 0, 0), ("conv1", 5, 27, 27), ("conv1", 2, 13, 9), ("pool1", 3, 7, 6),
-                                      ("conv2", 15, 9, 0), ("conv2", 7, 4, 5), ("pool2", 0, 2, 2)]:  # fmt: skip
+    maps = [(name, layers[name].output.shape) for name in ("conv1", "pool1", "conv2", "pool2")]
+    corners = [(name, 0, 0, 0) for name, _ in maps]
+    corners += [(name, filters - 1, rows - 1, columns - 1) for name, (rows, columns, filters) in maps]
+    for name, filter, row, column in [*corners, ("conv1", 2, 13, 9), ("conv2", 7, 4, 5)]:
         canvas = page.get_by_role("button", name=f"{name}, filter {filter}", exact=True).locator("canvas")
         array = layers[name].output if part == "Activation" else layers[name].pre_activation
         box = canvas.bounding_box()

@@ -91,6 +91,71 @@ def test_a_number_typed_changes_the_output_and_can_be_undone(page):
     assert grid(page, "output") == [-6, -8, -12, -14]
 
 
+def test_a_size_typed_digit_by_digit_keeps_the_numbers(page):
+    opened(page, "/convolution?padding=same")
+    page.get_by_role("spinbutton", name="Rows of the input").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("12", delay=50)
+    assert grid(page, "input") == [*range(1, 10), *[0] * 27]
+
+
+def test_a_cell_shows_its_number_to_the_last_digit_while_it_is_edited(page):
+    opened(page, "/convolution?kernel=0.0625,123.456")
+    cell = page.get_by_role("textbox", name="kernel row 0, column 0")
+    expect(cell).to_have_value("0.06")
+    cell.focus()
+    expect(cell).to_have_value("0.0625")
+
+
+def test_another_network_changes_nothing_but_the_kernels_to_choose_from(page):
+    opened(page, "/convolution?stride=2&padding=same&bias=1.5")
+    before = grid(page, "output")
+    page.get_by_role("combobox").first.click()
+    page.get_by_role("option", name="lenet5-1998").click()
+    option = page.locator("[data-setting=kernel_] option", has_text="lenet5-1998, conv1 filter 0")
+    expect(option).to_have_count(1)
+    assert grid(page, "output") == before
+    assert [setting(page, name).input_value() for name in ("rows", "stride", "bias")] == ["3", "2", "1.5"]
+    expect(setting(page, "padding").locator("input[value=same]")).to_be_checked()
+
+
+def test_another_input_of_the_same_size_is_another_input(page):
+    opened(page, "/convolution?input=two")
+    setting(page, "input_").select_option("five")
+    expect(page.get_by_text("Input: 28×28 (sample: 5)")).to_be_visible()
+
+
+def test_a_link_that_opens_on_an_impossible_choice_can_be_mended(page):
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"/convolution?kernel={';'.join([','.join('1' * 7)] * 7)}&dilation=3&stride=9")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("The link's stride makes no sense", timeout=60_000)
+    expect(alert).to_contain_text("spans 19 rows")
+    page.keyboard.press("Space")
+    pick(page, "padding", "same")
+    assert len(grid(page, "output")) == 9
+    expect(alert).to_be_hidden()
+    assert errors == []
+
+
+def test_a_slider_that_moves_on_is_undone_in_one_step(page):
+    opened(page, "/convolution")
+    for value in 1, 2, 3:
+        slide(page, "bias", value)
+    page.locator("[data-action=undo]").click()
+    assert number(page, "bias") == 0
+
+
+def test_a_lab_is_as_one_left_it(page):
+    opened(page, "/convolution")
+    setting(page, "kernel_").select_option("identity")
+    page.get_by_role("link", name="Pooling lab").click()
+    expect(page.locator("[data-setting=shift]")).to_be_visible()
+    page.get_by_role("link", name="Convolution lab").click()
+    expect(setting(page, "kernel_")).to_have_value("identity")
+
+
 def test_settings_change_the_output_and_the_formula(page):
     opened(page, "/convolution")
     facts = page.locator(".formulas")
@@ -110,8 +175,10 @@ def test_an_impossible_choice_says_which_number_to_change(page):
     opened(page, "/convolution")
     slide(page, "dilation", 3)
     problem = page.get_by_role("alert")
-    expect(problem).to_contain_text("spans 4 rows (2 taps, 3 apart), the input has 3")
-    expect(problem).to_contain_text("a kernel of at most 1 rows, dilation 2, padding same or an input of 4 rows")
+    advice = "spans 4 {0}s (2 taps, 3 apart), the input has 3. Choose a kernel of at most 1 {0}, dilation 2, "
+    advice += "an input of 4 {0}s or padding same or padding full."
+    for name in "row", "column":
+        expect(problem).to_contain_text(advice.format(name))
     slide(page, "dilation", 2)
     expect(problem).to_be_hidden()
     assert grid(page, "output") == [-10]
@@ -129,6 +196,9 @@ def test_every_size_has_its_limit(page, name, low, high):
     for value in low - 1, high + 1, 2.5:
         setting(page, name).fill(str(value))
         expect(page.get_by_role("alert")).to_contain_text(f"a whole number from {low} to {high}")
+    setting(page, name).blur()
+    expect(setting(page, name)).to_have_value(str(high))
+    expect(page.get_by_role("alert")).to_be_hidden()
 
 
 def test_true_convolution_flips_the_kernel(page):
@@ -235,6 +305,8 @@ def test_a_link_holds_everything(page, new_page):
         "bias=1e9",
         "activation=constructor",
         "input=1e99",
+        "flip=2",
+        "stride=0x2",
     ],
 )
 def test_a_forged_link_opens_the_lab_with_a_sentence(page, query):
@@ -262,7 +334,7 @@ def test_a_picture_of_ones_own(page):
 
 def test_an_uploaded_pictures_link_says_what_is_missing(page):
     opened(page, "/convolution?input=upload")
-    expect(page.get_by_role("alert")).to_contain_text("upload it here, too")
+    expect(page.get_by_role("alert")).to_contain_text("upload it below")
 
 
 def test_the_drawing_of_the_first_page_can_be_slid_over(page):

@@ -73,9 +73,28 @@ def test_pointing_or_clicking_at_an_output_cell_goes_there(page):
     box = output.bounding_box()
     output.hover(position={"x": box["width"] * 0.75, "y": box["height"] * 0.25})
     expect_place(page, "row 2, column 7")
+    page.mouse.move(5, 5)
+    expect_place(page, "row 3, column 4")
     page.keyboard.press("Space")
     output.click(position={"x": box["width"] * 0.05, "y": box["height"] * 0.95})
     expect_place(page, "row 9, column 0")
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
+    page.mouse.move(5, 5)
+    expect_place(page, "row 9, column 0")
+    choose_layer(page, "softmax")
+    page.locator(".class").nth(4).hover()
+    expect_place(page, "class 4")
+
+
+def test_space_plays_after_a_click_with_the_mouse(page):
+    opened(page, LINK)
+    choose_layer(page, "conv1")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    expect(page.locator("[data-action=toggle]")).to_have_attribute("aria-label", "Pause (space)")
+    page.keyboard.press("]")  # goes on with the next filter
+    expect(page.locator("[data-filter='1']")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("[data-action=toggle]")).to_have_attribute("aria-label", "Pause (space)")
 
 
 def test_the_link_opens_to_the_same_numbers_elsewhere(page, new_page):
@@ -183,6 +202,7 @@ def test_a_map_on_the_draw_page_leads_here(page):
     expect(page.locator(".st-key-prediction")).to_have_text(re.compile("^2"))
     page.get_by_role("link", name="Step through").click()
     expect(page.locator("[data-filter='3']")).to_have_attribute("aria-pressed", "true")  # where one was
+    expect(page).to_have_url(re.compile("sample=two"))
 
 
 def test_another_sample_and_another_network_keep_the_place(page):
@@ -219,7 +239,7 @@ def test_a_picture_and_an_animation_can_be_saved(page, tmp_path):
     opened(page, "/step?sample=two&layer=conv1&filter=2&cell=10,10")
     with page.expect_download() as picture:
         page.get_by_role("button", name="Save picture").click()
-    assert picture.value.suggested_filename == "cnnviz-conv1-filter-2-290.png"
+    assert picture.value.suggested_filename == "cnnviz-conv1-filter-2-row-10-column-10.png"
     with Image.open(picture.value.path()) as image:
         assert image.size == (1920, 880)
         assert len(image.convert("RGB").getcolors(2**20)) > 50

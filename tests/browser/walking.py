@@ -33,7 +33,7 @@ def number(page: Page, name: str) -> float:
 def grid(page: Page, label: str) -> list[float]:
     """The numbers that a grid shows, row by row, padding left out."""
     values = page.locator(f'[data-map="{label}"] .numbers').evaluate(
-        "box => [...box.children].map((cell) => cell.value ?? cell.textContent)"
+        "box => [...box.querySelectorAll(':not(.pad)')].map((cell) => cell.value ?? cell.textContent)"
     )
     return [as_number(value) for value in values if value]
 

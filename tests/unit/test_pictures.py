@@ -410,6 +410,7 @@ def test_a_picture_for_the_labs_keeps_its_pixels_up_to_the_limit():
     assert np.array_equal(as_map(saved(picture)), picture.astype(np.float32) / 255)
     assert as_map(saved(rng.integers(0, 256, (MAP_SIDE + 1, 90, 3), np.uint8))).shape == (MAP_SIDE, 89, 3)
     assert as_map(saved(rng.integers(0, 256, (20, 2000), np.uint8))).shape[:2] == (1, MAP_SIDE)
+    assert as_map(saved(rng.integers(0, 256, (1, 1), np.uint8))).shape == (1, 1, 1)
 
 
 def test_a_grey_picture_has_one_channel_however_it_was_saved():

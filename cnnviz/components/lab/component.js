@@ -1,5 +1,7 @@
 // A lab: settings on the left, the stepper beside them, everything recomputed here at once.
 
+const ONE_STEP_MS = 800; // changes of one setting that follow each other so fast are undone together
+const STEPS = 200; // that can be undone
 const ADDRESS_MS = 500; // the most often that the address is written
 const SLICES = ["red", "green", "blue"];
 
@@ -28,6 +30,7 @@ class Lab {
 
   remove() {
     clearTimeout(this.keeping);
+    if (this.stepper.stage) remember(this.kind, this.address());
     this.stepper.remove();
   }
 
@@ -38,19 +41,22 @@ class Lab {
     this.header = header;
     this.kind = header.kind;
     this.upload = upload;
+    this.known = new Map([...Object.entries(KERNELS).map(([name, rows]) => [name, grid(rows)]), ...header.kernels.map((title) => {
+      const { data, shape: [rows, columns] } = header.arrays[`kernel/${title}`];
+      return [title, { rows, columns, slices: [data] }];
+    })]);
     if (first) {
-      const { state, problems } = readSettings(this.kind, header.link, header.pictures.map(({ name }) => name));
+      const named = Object.keys(writeSettings(this.kind, START[this.kind]())).some((name) => name in header.link);
+      const link = named ? header.link : recall(this.kind) ?? {};
+      const { state, problems } = readSettings(this.kind, link, header.pictures.map(({ name }) => name));
       this.state = state;
-      const cell = /^(\d{1,4}),(\d{1,4})$/.exec(header.link.cell ?? "");
+      this.problems = problems;
+      const cell = /^(\d{1,4}),(\d{1,4})$/.exec(link.cell ?? "");
       this.start = cell && cell.slice(1).map(Number);
-      this.build();
-      this.update();
-      if (problems.length) this.say(problems);
-    } else {
-      this.build();
-      if (other) this.change({ input: "upload" });
-      else if (this.state.input !== "numbers") this.update();
     }
+    this.build();
+    if (other && !first) this.change({ input: "upload" });
+    else this.update();
   }
 
   // The input as an array: {data, rows, columns, channels}.
@@ -68,10 +74,14 @@ class Lab {
     return this.header.pictures.find((picture) => picture.name === name).title;
   }
 
-  // Change settings; the step can be undone.
+  // Change settings; the step can be undone. A slider that moves on, or a number that is still typed, is one step.
   change(changes) {
-    this.past.push(this.state);
+    const [what, now] = [Object.keys(changes).join(), performance.now()];
+    if (what !== this.what || now - this.when > ONE_STEP_MS) this.past.push(this.state);
+    if (this.past.length > STEPS) this.past.shift();
+    [this.what, this.when] = [what, now];
     this.future = [];
+    this.problems = [];
     this.state = { ...this.state, ...changes };
     this.update();
   }
@@ -79,6 +89,7 @@ class Lab {
   undo() {
     if (!this.past.length) return;
     this.future.push(this.state);
+    this.what = null;
     this.state = this.past.pop();
     this.update();
   }
@@ -100,13 +111,14 @@ class Lab {
     this.fill();
     const layer = this.kind === "conv" ? this.convolution() : this.pooling();
     const impossible = this.impossible(layer);
-    this.say(impossible);
+    this.say([...this.problems, ...impossible]);
     this.table.classList.toggle("stale", impossible.length > 0);
     this.keep();
+    this.stepper.box.hidden = impossible.length > 0 && !this.stepper.stage;
     if (impossible.length) return this.stepper.pause();
     this.compute(layer);
     const { stage } = this.stepper;
-    const shape = JSON.stringify([layer.rows, layer.columns, layer.channels, layer.filter, layer.numbers, layer.activation, layer.mode, layer.editable, layer.kernelNote]);
+    const shape = JSON.stringify([layer.rows, layer.columns, layer.channels, layer.filter, layer.numbers, layer.activation, layer.mode, layer.kernelNote, this.state.input, layer.name]);
     if (stage && shape === this.shape) {
       Object.assign(stage.layer, layer);
       this.stepper.refresh();
@@ -131,7 +143,7 @@ class Lab {
     return { name: "output", kind: "conv", input: input.data, inputName: input.name, channels: input.channels, filters: 1, filter: 0, numbers: true,
       rows: axis(input.rows, kernel.rows, stride, dilation, padding), columns: axis(input.columns, kernel.columns, stride, dilation, padding),
       kernel: applied, bias: [Math.fround(bias)], activation, labels: null, channelNames: input.channels === 3 ? SLICES : null,
-      kernelNote: flip ? "The kernel turned by 180°, as convolution is defined; change it here as it is applied" : undefined,
+      flipped: flip, kernelNote: flip ? "The kernel is turned by 180°, as convolution is defined" : "",
       edit: { input: this.state.input === "numbers" && ((at, value) => this.typedInput(at, value)), kernel: (at, value) => this.typedKernel(at, value, input.channels) } };
   }
 
@@ -144,18 +156,17 @@ class Lab {
       activation: "linear", labels: null, edit: { input: this.state.input === "numbers" && ((at, value) => this.typedInput(at, value)) } };
   }
 
-  // What does not fit, and which number to change.
+  // What does not fit, and which number to change: a sentence for rows, columns or both. Only without padding can that be.
   impossible(layer) {
-    for (const [name, axis] of [["rows", layer.rows], ["columns", layer.columns]]) {
-      if (axis.out >= 1) continue;
-      const padded = axis.n + axis.total;
-      const most = Math.floor((padded - 1) / axis.d) + 1;
-      const what = this.kind === "conv" ? "kernel" : "window";
-      const dilated = axis.d > 1 ? ` (${axis.k} taps, ${axis.d} apart)` : "";
-      const other = [`a ${what} of at most ${most} ${name}`, ...(axis.d > 1 && axis.k <= padded ? [`dilation ${Math.max(1, Math.floor((padded - 1) / (axis.k - 1)))}`] : []), "padding same", ...(this.state.input === "numbers" ? [`an input of ${axis.span} ${name}`] : [])];
-      return [`The ${what} spans ${axis.span} ${name}${dilated}, the input has ${padded}: there is no place for it. Choose ${other.slice(0, -1).join(", ")} or ${other.at(-1)}.`];
-    }
-    return [];
+    const what = this.kind === "conv" ? "kernel" : "window";
+    return [["row", layer.rows], ["column", layer.columns]].filter(([, { out }]) => out < 1).map(([name, { n, k, d, span }]) => {
+      const of = (count) => `${count} ${name}${count === 1 ? "" : "s"}`;
+      const ways = [`a ${what} of at most ${of(Math.floor((n - 1) / d) + 1)}`];
+      if (d > 1 && k <= n) ways.push(`dilation ${Math.max(1, Math.floor((n - 1) / (k - 1)))}`);
+      if (this.state.input === "numbers" && span <= LIMITS.rows[1]) ways.push(`an input of ${of(span)}`);
+      ways.push(PADDINGS[this.kind].slice(1).map((padding) => `padding ${padding}`).join(" or "));
+      return `The ${what} spans ${of(span)}${d > 1 ? ` (${k} taps, ${d} apart)` : ""}, the input has ${n}. Choose ${ways.slice(0, -1).join(", ")} or ${ways.at(-1)}.`;
+    });
   }
 
   compute(layer) {
@@ -177,12 +188,9 @@ class Lab {
   }
 
   facts(layer) {
-    const facts = [{ caption: "Rows of the output", formulas: sizeFormula(layer.rows) }, { caption: "Columns of the output", formulas: sizeFormula(layer.columns).slice(1) }];
-    if (layer.kind === "conv") {
-      const count = layer.rows.k * layer.columns.k * layer.channels + 1;
-      facts.push({ caption: "Parameters", formulas: ["<math displaystyle=\"true\"><mrow><mo>(</mo><mi>k</mi><mo>·</mo><mi>k</mi><mo>·</mo><mi>c</mi><mo>+</mo><mn>1</mn><mo>)</mo><mo>·</mo><mi>f</mi></mrow></math>",
-        `<math displaystyle="true"><mrow><mtext>(${layer.rows.k}·${layer.columns.k}·${layer.channels} + 1)·1</mtext><mo>=</mo><mn>${count}</mn></mrow></math>`] });
-    }
+    const { rows, columns, kind, channels } = layer;
+    const facts = [{ caption: "Rows of the output", formulas: sizeFormula(rows, kind) }, { caption: "Columns of the output", formulas: sizeFormula(columns, kind).slice(1) }];
+    if (kind === "conv") facts.push({ caption: "Parameters", formulas: parametersFormula(kind, `(${rows.k}·${columns.k}·${channels} + 1)·1`, rows.k * columns.k * channels + 1) });
     return facts;
   }
 
@@ -197,7 +205,7 @@ class Lab {
     const { kernel, flip } = this.state;
     const taps = kernel.rows * kernel.columns;
     const [tap, channel] = [Math.floor(at / channels), at % channels];
-    const slices = range(channels).map((one) => (kernel.slices[one] ?? kernel.slices[0]).slice());
+    const slices = range(Math.max(channels, kernel.slices.length)).map((one) => (kernel.slices[one] ?? kernel.slices[0]).slice());
     slices[channel][flip ? taps - 1 - tap : tap] = value;
     this.change({ kernel: { ...kernel, slices } });
   }
@@ -210,24 +218,16 @@ class Lab {
     })) };
   }
 
-  kernels() {
-    const own = this.header.kernels.map((title) => {
-      const { data, shape } = this.header.arrays[`kernel/${title}`];
-      return [title, { rows: shape[0], columns: shape[1], slices: [data] }];
-    });
-    return new Map([...Object.entries(KERNELS).map(([name, rows]) => [name, grid(rows)]), ...own]);
-  }
-
   kernelName() {
-    return [...this.kernels()].find(([, kernel]) => sameGrid(this.state.kernel, kernel))?.[0] ?? "";
+    return [...this.known].find(([, kernel]) => sameGrid(this.state.kernel, kernel))?.[0] ?? "";
   }
 
   // [ and ]: the next kernel; for pooling the other kind.
   turn(by) {
     if (this.kind === "pool") return this.change({ mode: this.state.mode === "max" ? "average" : "max" });
-    const names = [...this.kernels().keys()];
+    const names = [...this.known.keys()];
     const at = names.indexOf(this.kernelName());
-    this.change({ kernel: this.kernels().get(names[(Math.max(at, by < 0 ? 0 : -1) + by + names.length) % names.length]) });
+    this.change({ kernel: this.known.get(names[(Math.max(at, by < 0 ? 0 : -1) + by + names.length) % names.length]) });
   }
 
   // Which input the controls belong to has changed: build them anew. `fill` writes the values into them.
@@ -239,6 +239,8 @@ class Lab {
     const count = (name, label, change) => {
       const [low, high] = LIMITS[name];
       const box = element("input", { type: "number", min: low, max: high, step: 1, "aria-label": label, "data-setting": name,
+        // While 12 is typed there is a 1 first: sizes start from what was there before.
+        onfocus: () => (this.base = this.state), onblur: () => this.update(),
         oninput: () => {
           const value = Number(box.value);
           const good = box.value !== "" && Number.isInteger(value) && value >= low && value <= high;
@@ -250,9 +252,9 @@ class Lab {
     };
     const slider = (name, caption, step = 1) => {
       const [low, high] = LIMITS[name];
-      const value = element("output");
-      const box = element("input", { type: "range", min: low, max: high, step, "data-setting": name, oninput: () => this.change({ [name]: Number(box.value) }) });
-      this[name] = { set value(now) { box.value = now; value.textContent = short(now).replace(/\.00$/, ""); } };
+      const value = element("span", { class: "value" });
+      const box = element("input", { type: "range", min: low, max: high, step, "data-setting": name, "aria-label": caption, oninput: () => this.change({ [name]: Number(box.value) }) });
+      this[name] = { set value(now) { box.value = now; value.textContent = String(now).replace("-", "−"); } };
       return labelled(caption, box, value);
     };
     const tick = (name, caption) => {
@@ -262,30 +264,30 @@ class Lab {
     const radios = (name, options) => {
       const boxes = options.map(([value, title]) => element("label", {}, element("input", { type: "radio", name: `${this.kind}-${name}`, value, onchange: () => this.change({ [name]: value }) }), element("span", {}, title)));
       this[name] = { set value(now) { for (const box of boxes) box.firstChild.checked = box.firstChild.value === now; } };
-      return element("fieldset", { "data-setting": name }, ...boxes);
+      return element("fieldset", { "data-setting": name, "aria-label": name }, ...boxes);
     };
+    const keys = (does) => element("span", {}, element("kbd", {}, "["), " ", element("kbd", {}, "]"), ` ${does}`);
     const pictures = header.pictures.map(({ name, title }) => [name, title]);
     const own = [labelled("Input", choice("input_", [["numbers", "numbers of your own"], ...pictures], (input) => this.change({ input })))];
-    this.sizes = field("Rows × columns", element("div", { class: "pair" }, count("rows", "Rows of the input", (rows) => this.change({ numbers: this.resized(this.state.numbers, rows, this.state.numbers.columns) })), "×",
-      count("columns", "Columns of the input", (columns) => this.change({ numbers: this.resized(this.state.numbers, this.state.numbers.rows, columns) }))),
+    this.sizes = field("Rows × columns", element("div", { class: "pair" }, count("rows", "Rows of the input", (rows) => this.change({ numbers: this.resized(this.base.numbers, rows, this.base.numbers.columns) })), "×",
+      count("columns", "Columns of the input", (columns) => this.change({ numbers: this.resized(this.base.numbers, this.base.numbers.rows, columns) }))),
     element("div", { class: "pair" }, this.filler("1, 2, 3 …", (at) => at + 1), this.filler("random", () => Math.floor(Math.random() * 10)), this.filler("zeros", () => 0)));
     this.greyTick = tick("grey", "in grey");
     own.push(this.sizes, this.greyTick);
     const padding = field("Padding", radios("padding", PADDINGS[this.kind].map((name) => [name, name])));
     if (this.kind === "conv") {
-      const size = (name, label) => count(name, label, (value) => this.change({ kernel: this.resized(this.state.kernel, name === "height" ? value : this.state.kernel.rows, name === "width" ? value : this.state.kernel.columns) }));
-      own.push(labelled("Kernel", choice("kernel_", [["", "one of your own"], ...[...this.kernels().keys()].map((name) => [name, name]), ["random", "random"]], (name) => this.chooseKernel(name))),
+      const size = (name, label) => count(name, label, (value) => this.change({ kernel: this.resized(this.base.kernel, name === "height" ? value : this.base.kernel.rows, name === "width" ? value : this.base.kernel.columns) }));
+      own.push(labelled("Kernel", choice("kernel_", [["", "one of your own"], ...[...this.known.keys()].map((name) => [name, name]), ["random", "random"]], (name) => this.chooseKernel(name)), keys("the next")),
         field("Rows × columns", element("div", { class: "pair" }, size("height", "Rows of the kernel"), "×", size("width", "Columns of the kernel"))),
         slider("stride", "Stride"), padding, slider("dilation", "Dilation"), slider("bias", "Bias", 0.1),
         labelled("Activation", choice("activation_", Object.entries(ACTIVATIONS).map(([name, { title }]) => [name, title]), (activation) => this.change({ activation }))),
         tick("flip", "true convolution (flip the kernel)"));
     } else {
-      this.map_ = null;
       this.mapField = labelled("Map", choice("map_", SLICES.map((name, at) => [at, name]), (map) => this.change({ map: Number(map) })));
       this.windowField = field("Window, rows × columns", element("div", { class: "pair" }, count("height", "Rows of the window", (height) => this.change({ height })), "×", count("width", "Columns of the window", (width) => this.change({ width }))));
       this.strideField = slider("stride", "Stride");
       this.paddingField = padding;
-      own.push(field("Pooling", radios("mode", [["max", "max"], ["average", "average"]])), this.mapField, tick("global", "global: the window is the whole map"), this.windowField, this.strideField, padding);
+      own.push(element("div", { class: "field" }, element("span", { class: "caption" }, "Pooling", keys("the other")), radios("mode", [["max", "max"], ["average", "average"]])), this.mapField, tick("global", "global: the window is the whole map"), this.windowField, this.strideField, padding);
     }
     const act = (action, title) => (this[`${action}Button`] = element("button", { type: "button", "data-action": action, onclick: () => this[action]() }, title));
     own.push(element("div", { class: "pair" }, act("undo", "Undo"), act("redo", "Redo"), act("reset", "Start over")));
@@ -308,7 +310,7 @@ class Lab {
     if (name === "random") {
       const slices = range(this.input().channels).map(() => Float32Array.from({ length: rows * columns }, () => Math.round((Math.random() * 2 - 1) * 100) / 100));
       this.change({ kernel: { rows, columns, slices } });
-    } else if (name) this.change({ kernel: this.kernels().get(name) });
+    } else if (name) this.change({ kernel: this.known.get(name) });
     else this.fill();
   }
 
@@ -355,12 +357,16 @@ class Lab {
     this.keep();
   }
 
-  // Everything that was chosen, in the address bar.
+  // Everything that was chosen, as the address names it.
+  address() {
+    const { stage, cell } = this.stepper;
+    return { ...writeSettings(this.kind, this.state), cell: stage && cell > 0 ? `${Math.floor(cell / stage.across)},${cell % stage.across}` : null };
+  }
+
   keep() {
     this.keeping ??= setTimeout(() => {
       this.keeping = null;
-      const { stage, cell } = this.stepper;
-      writeAddress({ ...writeSettings(this.kind, this.state), cell: stage && cell > 0 ? `${Math.floor(cell / stage.across)},${cell % stage.across}` : null });
+      writeAddress(this.address());
     }, ADDRESS_MS);
   }
 
@@ -374,8 +380,10 @@ class Lab {
   // One map for each channel, and their sum: why three channels give one map.
   showPartials(layer) {
     const { rows, columns, channels } = layer;
-    const scale = scaleFor("diverging", layer.pre_activation);
     const maps = range(channels).map((channel) => convolve({ ...layer, bias: [0], kernel: layer.kernel.map((weight, at) => (at % channels === channel ? weight : 0)) }));
+    const scale = scaleFor("diverging", [...maps, layer.pre_activation].map((values) => values.reduce((a, b) => Math.max(a, Math.abs(b)), 0)));
+    const bar = legendBar();
+    bar.show(scale);
     this.partials = [...maps, layer.pre_activation].map((values, at) => {
       const view = new MapView({ rows: rows.out, columns: columns.out, label: `partial ${at}` });
       view.paint(scale, (i) => values[i]);
@@ -384,7 +392,7 @@ class Lab {
     });
     const signs = ["+", "+", `+ ${compact(layer.bias[0])} =`];
     const figures = this.partials.flatMap(({ view }, at) => [section("grid", SLICES[at] ?? "their sum: one map", view.box), ...(signs[at] ? [operator(signs[at])] : [])]);
-    this.more.replaceChildren(element("h4", {}, "Each channel is slid over with its own slice of the kernel; the three results are added, cell by cell, into one map"), element("div", { class: "partials" }, ...figures));
+    this.more.replaceChildren(element("h4", {}, "Each channel is slid over with its own slice of the kernel; the three results are added, cell by cell, into one map"), element("div", { class: "partials" }, ...figures), bar.box);
     this.partials.forEach(({ outline }) => outline());
   }
 
@@ -411,11 +419,11 @@ class Lab {
       return section("grid", name, view.box);
     };
     const scale = layer.scales.channels?.[filter] ?? layer.scales.input;
-    const words = ({ changed, of, share }) => element("p", {}, element("b", {}, `${changed} of ${of}`), ` cells differ, the numbers by `, element("b", {}, `${(share * 100).toFixed(0)} %`), " of their size.");
+    const words = ({ changed, of, share }) => element("p", {}, element("b", {}, `${changed} of ${of}`), ` cells differ, on average by `, element("b", {}, `${(share * 100).toFixed(0)} %`), " of the values.");
     const bytes = (count) => `${(count * 4).toLocaleString("en")} bytes`;
     const slider = this.shiftSlider ??= element("input", { type: "range", min: LIMITS.shift[0], max: LIMITS.shift[1], step: 1, "data-setting": "shift", "aria-label": "Shift in pixels", oninput: () => this.change({ shift: Number(slider.value) }) });
     slider.value = shift;
-    this.shiftText ??= element("output");
+    this.shiftText ??= element("span");
     this.shiftText.textContent = `${shift} pixel${shift === 1 ? "" : "s"} to the right`;
     if (!this.shiftBox) {
       this.shiftBox = element("div", { class: "shifted" });
@@ -424,6 +432,6 @@ class Lab {
     this.shiftBox.replaceChildren(
       element("div", { class: "side" }, map("input", input, rows.n, columns.n, scale), map("input, shifted", moved, rows.n, columns.n, scale), element("div", { "data-role": "before" }, words(before), element("p", { class: "small" }, bytes(input.length)))),
       element("div", { class: "side" }, map("pooled", layer.output, rows.out, columns.out, scale), map("pooled, shifted", pooled, rows.out, columns.out, scale), element("div", { "data-role": "after" }, words(after),
-        element("p", { class: "small" }, `${bytes(layer.output.length)}: ${((layer.output.length / input.length) * 100).toFixed(0)} % of what went in. The rest, and where in its window a number stood, is thrown away.`))));
+        element("p", { class: "small" }, `${bytes(layer.output.length)}: ${((layer.output.length / input.length) * 100).toFixed(0)} % of what went in. ${layer.output.length < input.length ? "The rest is thrown away, and with it where" : "Thrown away is where"} in its window a number stood.`))));
   }
 }

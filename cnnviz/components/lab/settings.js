@@ -1,6 +1,6 @@
 // What can be chosen in the labs, its bounds, and how the address bar holds it.
 
-const LIMITS = { rows: [1, 12], columns: [1, 12], height: [1, 7], width: [1, 7], stride: [1, 4], dilation: [1, 3], window: [1, 7], shift: [0, 4], bias: [-5, 5] };
+const LIMITS = { rows: [1, 12], columns: [1, 12], height: [1, 7], width: [1, 7], stride: [1, 4], dilation: [1, 3], shift: [0, 4], bias: [-5, 5] };
 const PADDINGS = { conv: ["valid", "same", "full"], pool: ["valid", "same"] };
 
 // The kernels of the textbooks. Cross-correlated as they stand, as networks do.
@@ -37,7 +37,7 @@ function readGrid(text, most) {
 }
 
 const START = {
-  conv: () => ({ input: "numbers", numbers: grid([[1, 2, 3], [4, 5, 6], [7, 8, 9]]), grey: false, kernel: grid(KERNELS.textbook), stride: 1, padding: "valid", dilation: 1, bias: 0, activation: "linear", flip: false, map: 0 }),
+  conv: () => ({ input: "numbers", numbers: grid([[1, 2, 3], [4, 5, 6], [7, 8, 9]]), grey: false, kernel: grid(KERNELS.textbook), stride: 1, padding: "valid", dilation: 1, bias: 0, activation: "linear", flip: false }),
   pool: () => ({ input: "numbers", numbers: grid([[1, 2, 3], [4, 5, 6], [7, 8, 9]]), grey: false, mode: "max", global: false, height: 2, width: 2, stride: 1, padding: "valid", shift: 1, map: 0 }),
 };
 
@@ -50,7 +50,8 @@ function readSettings(kind, link, pictures) {
     const numbers = /[\d.]/.test(link.input[0]) || link.input[0] === "-" ? readGrid(link.input, LIMITS.rows[1]) : null;
     if (numbers && numbers.slices.length === 1) state.numbers = numbers;
     else if (pictures.includes(link.input)) state.input = link.input;
-    else if (link.input === "upload") problems.push("The link's picture was uploaded by somebody else: upload it here, too, to see the same.");
+    else if (link.input === "upload") problems.push("The link's picture is not here: upload it below to see the same.");
+    else if (link.input === "drawing") problems.push("The link's drawing is not here: draw on the page Draw, and choose your drawing as the input.");
     else refuse("input");
   }
   if (link.kernel && kind === "conv") {
@@ -61,8 +62,8 @@ function readSettings(kind, link, pictures) {
   for (const name of ["stride", "dilation", "height", "width", "shift", "bias", "map"]) {
     if (link[name] === undefined || state[name] === undefined) continue;
     const [low, high] = LIMITS[name] ?? [0, 2];
-    const value = Number(link[name]);
-    if (link[name].trim() !== "" && value >= low && value <= high && (name === "bias" || Number.isInteger(value))) state[name] = value;
+    const value = /^-?\d{1,3}(\.\d{1,3})?$/.test(link[name]) ? Number(link[name]) : NaN;
+    if (value >= low && value <= high && (name === "bias" || Number.isInteger(value))) state[name] = value;
     else refuse(name);
   }
   for (const [name, known] of [["padding", PADDINGS[kind]], ["activation", Object.keys(ACTIVATIONS)], ["mode", ["max", "average"]]]) {
@@ -70,7 +71,11 @@ function readSettings(kind, link, pictures) {
     if (known.includes(link[name])) state[name] = link[name];
     else refuse(name);
   }
-  for (const name of ["grey", "flip", "global"]) if (name in state && link[name] === "1") state[name] = true;
+  for (const name of ["grey", "flip", "global"]) {
+    if (link[name] === undefined || !(name in state)) continue;
+    if (link[name] === "1") state[name] = true;
+    else refuse(name);
+  }
   return { state, problems };
 }
 

@@ -60,4 +60,5 @@ def as_place(network: Network, message: Any) -> dict[str, str] | None:
     chosen = as_choice(network, message)
     if not chosen or chosen[0] == "input":
         return None
-    return {"layer": chosen[0], "filter": str(chosen[1]), "cell": str(message.get("cell"))}
+    place = {"layer": chosen[0], "filter": str(chosen[1])}
+    return {**place, "cell": str(message["cell"])} if message.get("cell") else place

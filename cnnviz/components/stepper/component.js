@@ -1,7 +1,6 @@
 // The page "Step through": layers as chips, filters as small maps, the image with the receptive field, and the stepper.
 
 const KEEP_MS = 500; // the most often that the address is written: browsers refuse more than 100 times in 30 seconds
-const MEMORY = "cnnviz-step"; // where this tab remembers the place while another page is looked at
 
 export default function stepPage({ data, parentElement }) {
   parentElement.page ??= new StepPage(parentElement);
@@ -24,14 +23,14 @@ class StepPage {
 
   remove() {
     clearTimeout(this.keeping);
-    this.remember();
+    remember("step", this.address());
     this.stepper.remove();
   }
 
   take(network) {
     const here = this.network ? this.address() : null;
     this.network = network;
-    const asked = here ?? (network.link.layer ? network.link : JSON.parse(sessionStorage.getItem(MEMORY) ?? "{}"));
+    const asked = here ?? (network.link.layer ? network.link : recall("step") ?? {});
     const wanted = network.layers.find(({ name, kind }) => name === asked.layer && kind !== "input");
     const row = wanted ?? network.layers[1];
     this.buildChips();
@@ -88,12 +87,8 @@ class StepPage {
 
   facts(layer) {
     const facts = [];
-    if (layer.rows) facts.push({ caption: "Height of the output", formulas: sizeFormula(layer.rows) });
-    if (layer.parameters) {
-      const general = layer.kind === "conv" ? "<mo>(</mo><mi>k</mi><mo>·</mo><mi>k</mi><mo>·</mo><mi>c</mi><mo>+</mo><mn>1</mn><mo>)</mo><mo>·</mo><mi>f</mi>" : "<mo>(</mo><mi>n</mi><mo>+</mo><mn>1</mn><mo>)</mo><mo>·</mo><mi>u</mi>";
-      facts.push({ caption: "Parameters", formulas: [`<math displaystyle="true"><mrow>${general}</mrow></math>`,
-        `<math displaystyle="true"><mrow><mtext>${layer.parameters_formula}</mtext><mo>=</mo><mn>${layer.parameters.toLocaleString("en")}</mn></mrow></math>`] });
-    }
+    if (layer.rows) facts.push({ caption: "Height of the output", formulas: sizeFormula(layer.rows, layer.kind) });
+    if (layer.parameters) facts.push({ caption: "Parameters", formulas: parametersFormula(layer.kind, layer.parameters_formula, layer.parameters) });
     return facts;
   }
 
@@ -119,7 +114,9 @@ class StepPage {
   choose(filter) {
     for (const button of this.filters.querySelectorAll(".filter")) button.setAttribute("aria-pressed", String(Number(button.dataset.filter) === filter));
     this.filters.querySelector(".which").textContent = `filter ${filter} (0 to ${this.layer.filters - 1})`;
-    this.stepper.load(this.layer, filter, this.stepper.cell, this.stepper.facts);
+    const { playing, cell } = this.stepper;
+    this.stepper.load(this.layer, filter, cell, this.facts(this.layer));
+    if (playing) this.stepper.play();
   }
 
   // The image, and through which windows the layer sees it.
@@ -159,7 +156,6 @@ class StepPage {
   // Light up the cells of the output that a pixel of the image reaches.
   reach(pixel) {
     const { stage } = this.stepper;
-    if (!stage.output.tint) return;
     if (!pixel) return stage.output.tint();
     const reached = new Map(); // by row and by column of the output
     const sees = (cell, axis, at) => {
@@ -178,6 +174,7 @@ class StepPage {
     const [rows, columns] = this.field(cell).map((found) => [Math.min(...found), Math.max(...found)]);
     const [height, width] = [rows[1] - rows[0] + 1, columns[1] - columns[0] + 1];
     this.image.outline(rows[0], columns[0], height, width);
+    this.stepper.stage?.output.tint?.();
     this.caption.textContent = `Receptive field: rows ${rows[0]} to ${rows[1]}, columns ${columns[0]} to ${columns[1]} (${height}×${width}). Point at a pixel: the cells that it reaches light up.`;
     this.keeping ??= setTimeout(() => this.keep(), KEEP_MS);
   }
@@ -192,10 +189,5 @@ class StepPage {
   keep() {
     this.keeping = null;
     writeAddress(this.address());
-  }
-
-  // For when this tab comes back from another page.
-  remember() {
-    sessionStorage.setItem(MEMORY, JSON.stringify(this.address()));
   }
 }
