@@ -1,20 +1,28 @@
 // A grid of numbers in colour: a feature map, a patch, a kernel. It can show the numbers themselves, take new ones,
 // draw padding as what it is, carry a sliding window and outline a cell.
 
+// A browser takes a millisecond to show a canvas that is new. Where there are dozens, pictures are quicker.
+const scratch = document.createElement("canvas");
+function stillPicture(picture) {
+  [scratch.width, scratch.height] = [picture.width, picture.height];
+  scratch.getContext("2d").putImageData(picture, 0, 0);
+  return `url(${scratch.toDataURL()})`;
+}
+
 class MapView {
   // rows, columns: the numbers. pad: {top, left, bottom, right}, cells of padding around them; zeros: whether those
   // count as 0. numbers: whether each cell shows its number. edit(at, value): called with what somebody types.
-  constructor({ rows, columns, count = rows * columns, pad = { top: 0, left: 0, bottom: 0, right: 0 }, zeros = false, numbers = false, edit = null, label = "" }) {
-    Object.assign(this, { rows, columns, count, pad, zeros, edit, label });
+  // still: it is one of many and seldom painted.
+  constructor({ rows, columns, count = rows * columns, pad = { top: 0, left: 0, bottom: 0, right: 0 }, zeros = false, numbers = false, edit = null, still = false, label = "" }) {
+    Object.assign(this, { rows, columns, count, pad, zeros, edit, still, label });
     this.height = rows + pad.top + pad.bottom;
     this.width = columns + pad.left + pad.right;
-    this.canvas = element("canvas", { width: this.width, height: this.height });
+    this.face = element(still ? "div" : "canvas", { class: "face", width: this.width, height: this.height });
     const padded = this.height > rows || this.width > columns;
-    this.box = element("div", { class: `mapview${padded ? " padded" : ""}`, style: `--rows: ${this.height}; --columns: ${this.width}`, "data-map": label || null }, this.canvas);
+    this.box = element("div", { class: `mapview${padded ? " padded" : ""}${numbers ? " numbered" : ""}`, style: `--rows: ${this.height}; --columns: ${this.width}`, "data-map": label || null }, this.face);
     this.texts = [];
     if (numbers) this.addNumbers();
-    this.pen = this.canvas.getContext("2d");
-    this.picture = this.pen.createImageData(this.width, this.height);
+    this.picture = new ImageData(this.width, this.height);
     this.pixels = new Uint32Array(this.picture.data.buffer);
   }
 
@@ -69,7 +77,8 @@ class MapView {
       const text = this.texts[at];
       if (text) this.write(text, value, at < until, shade);
     }
-    this.pen.putImageData(this.picture, 0, 0);
+    if (this.still) this.face.style.backgroundImage = stillPicture(this.picture);
+    else this.face.getContext("2d").putImageData(this.picture, 0, 0);
   }
 
   repaint() {
@@ -132,7 +141,7 @@ class MapView {
 
   // The cell under a pointer: {row, column, at}; at is -1 in the padding.
   under(event) {
-    const box = this.canvas.getBoundingClientRect();
+    const box = this.face.getBoundingClientRect();
     const place = (value, start, size, count) => Math.max(0, Math.min(count - 1, Math.floor(((value - start) / size) * count)));
     const row = place(event.clientY, box.top, box.height, this.height) - this.pad.top;
     const column = place(event.clientX, box.left, box.width, this.width) - this.pad.left;

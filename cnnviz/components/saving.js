@@ -163,7 +163,8 @@ function drawView(pen, view, x, middle, size, { ink, accent, font, unit }) {
   const y = middle - (cell * view.height) / 2;
   pen.imageSmoothingEnabled = false;
   if (view.height > view.rows || view.width > view.columns) drawHatch(pen, x, y, size, cell * view.height, unit);
-  pen.drawImage(view.canvas, x, y, size, cell * view.height);
+  stillPicture(view.picture);
+  pen.drawImage(scratch, x, y, size, cell * view.height);
   const at = (row, column) => [x + (column + view.pad.left) * cell, y + (row + view.pad.top) * cell];
   if (view.texts.length && cell > 14 * unit) {
     pen.font = font(Math.min(cell * 0.34, 18 * unit));

@@ -63,7 +63,7 @@ class SlidingStage {
     const { layer, context } = this;
     const { rows, columns, channels } = layer;
     const edit = layer.edit?.input && ((at, value) => layer.edit.input(at * channels + channel, value));
-    const view = new MapView({ rows: rows.n, columns: columns.n, pad, zeros: layer.kind === "conv", numbers: layer.numbers && numbered(rows.n + rows.total, columns.n + columns.total), edit, label: channels > 1 ? `input ${channel}` : "input" });
+    const view = new MapView({ rows: rows.n, columns: columns.n, pad, zeros: layer.kind === "conv", still: this.channelsSeen().length > FEW, numbers: layer.numbers && numbered(rows.n + rows.total, columns.n + columns.total), edit, label: channels > 1 ? `input ${channel}` : "input" });
     view.addWindow(rows.k, columns.k, rows.d);
     view.tell(context.tip, (at) => `${layer.inputName}${channels > 1 ? ` · map ${channel}` : ""} · ${place(Math.floor(at / columns.n), at % columns.n)}`);
     return { channel, view };
@@ -392,7 +392,7 @@ class FlattenStage {
     Object.assign(this, { layer, height, width, maps, cells: height * width * maps });
     this.across = acrossFor(this.cells);
     this.views = range(maps).map((map) => {
-      const view = new MapView({ rows: height, columns: width, label: `input ${map}` });
+      const view = new MapView({ rows: height, columns: width, still: maps > FEW, label: `input ${map}` });
       view.tell(context.tip, (at) => `${layer.inputName} · map ${map} · ${place(Math.floor(at / width), at % width)}`);
       view.paint(layer.scales.input, (at) => layer.input[at * maps + map]);
       view.box.addEventListener("click", (event) => context.go(view.under(event).at * maps + map));

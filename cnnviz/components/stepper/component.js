@@ -100,9 +100,8 @@ class StepPage {
     const { output, scales } = this.layer;
     const step = (by, sign, title) => element("button", { type: "button", class: "turn", title, "aria-label": title, onclick: () => this.turn(by) }, sign);
     this.filters.replaceChildren(step(-1, "‹", "Previous filter ( [ )"), ...range(filters).map((at) => {
-      const canvas = element("canvas");
-      paintGrid(canvas, width, height, scales.output, (i) => output[i * filters + at]);
-      return element("button", { type: "button", class: "filter", "data-filter": at, "aria-label": `filter ${at}`, title: `filter ${at}`, "aria-pressed": String(at === filter), onclick: () => this.choose(at) }, canvas);
+      paintGrid(scratch, width, height, scales.output, (i) => output[i * filters + at]);
+      return element("button", { type: "button", class: "filter", "data-filter": at, "aria-label": `filter ${at}`, title: `filter ${at}`, "aria-pressed": String(at === filter), onclick: () => this.choose(at) }, element("span", { style: `background-image: url(${scratch.toDataURL()})` }));
     }), step(1, "›", "Next filter ( ] )"), element("span", { class: "small which" }, `filter ${filter} (0 to ${filters - 1})`));
   }
 
