@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -293,11 +294,18 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.simplefilter("ignore")  # what Pillow notices about a file is said in our own sentence, or is of no matter
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="surrogateescape")  # file names are bytes, and come out as they went in
+    stopped = []
+
+    def stop(*_) -> None:
+        stopped.append(True)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
     commands = {command.__name__: command for command in (classify, explain, evaluate, datasets, weights)}
     try:
         status = commands[options.command](options)
         sys.stdout.flush()
-        return status
+        return 130 if stopped else status  # an import that was interrupted may have swallowed it
     except UsageError as error:
         complain(error)
         return 2

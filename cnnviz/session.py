@@ -10,6 +10,7 @@ import streamlit as st
 
 from cnnviz.components.sketchpad import EMPTY, replaced, strokes
 from cnnviz.inputs import Input, InputError, normalise, parse_strokes, rasterise
+from cnnviz.inputs.links import from_link
 from cnnviz.inputs.normalise import as_pixels
 from cnnviz.inputs.pictures import MAX_BYTES, TYPES, as_map
 from cnnviz.inputs.samples import COLOURS, samples
@@ -33,12 +34,29 @@ def selected_network() -> Network:
         st.stop()
     if "sketch" not in state:
         state.sketch, state.sketch_revision, state.input, state.sample = EMPTY, 0, None, None
+        state.drawing = None  # the sketch as a link holds it, where that is what the pages show
+        start_with_link()
     asked = st.query_params.get("sample")
     if asked in samples() and asked != state.sample:
         start_with_sample(asked)
+    # So that every page's link shows the same drawing.
     elif state.sample and not asked:
-        st.query_params["sample"] = state.sample  # so that every page's link shows the same drawing
+        st.query_params["sample"] = state.sample
+    elif state.drawing and "drawing" not in st.query_params:
+        st.query_params["drawing"] = state.drawing
     return PRESETS[state.model]
+
+
+def start_with_link() -> None:
+    """Put the drawing that the address holds on the sketchpad; nothing where it holds none, or a damaged one."""
+    state = st.session_state
+    text = st.query_params.get("drawing", "")
+    try:
+        drawn = replaced(EMPTY, from_link(text))
+        state.input = normalise(rasterise(strokes(drawn)))
+        state.sketch, state.drawing = drawn, text
+    except InputError:
+        st.query_params.pop("drawing", None)
 
 
 def start_with_sample(name: str) -> None:
@@ -46,8 +64,9 @@ def start_with_sample(name: str) -> None:
     state = st.session_state
     state.sketch = state.sketch_shown = replaced(state.sketch, samples()[name].strokes)
     state.sketch_revision += 1
-    state.sample = name
+    state.sample, state.drawing = name, None
     state.input = from_sketch()
+    st.query_params.pop("drawing", None)
     st.query_params["sample"] = name
 
 

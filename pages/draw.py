@@ -7,6 +7,7 @@ import streamlit as st
 
 from cnnviz.components import gallery, network, sketchpad
 from cnnviz.components.network import as_choice
+from cnnviz.components.sketchpad import link
 from cnnviz.figures import percent, probability_bars
 from cnnviz.inputs import Input, InputError
 from cnnviz.inputs.pictures import MAX_BYTES, TYPES, from_picture
@@ -34,7 +35,7 @@ def drawn() -> Input | None:
         sketch = sketchpad("pad", state.sketch_shown, state.sketch_revision)
     if sketch is not None and sketch != state.get("sketch_seen"):
         state.sketch = state.sketch_seen = sketch
-        state.sample = None
+        state.sample, state.drawing = None, link(sketch)
         st.query_params.pop("sample", None)
     return from_sketch()
 
@@ -74,8 +75,9 @@ def given() -> Input | None:
             state.sketch_shown = state.sketch  # for when the sketchpad comes back
             picture = pictured(source)
             if picture:
-                state.input, state.sample = picture, None
+                state.input, state.sample, state.drawing = picture, None, None
                 st.query_params.pop("sample", None)
+                st.query_params.pop("drawing", None)
     except InputError as error:
         st.error(str(error), icon=":material/error:")
     return state.input

@@ -60,5 +60,9 @@ function writeAddress(parameters) {
     if (value === null) address.searchParams.delete(name);
     else address.searchParams.set(name, value);
   }
-  if (address.href !== location.href) history.replaceState(history.state, "", address);
+  try {
+    if (address.href !== location.href) history.replaceState(history.state, "", address);
+  } catch {
+    // Safari allows a hundred changes in half a minute; the next one will be written.
+  }
 }

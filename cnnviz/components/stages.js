@@ -450,41 +450,6 @@ class FlattenStage {
   }
 }
 
-// Bars that start where the one before ends.
-class Waterfall {
-  constructor() {
-    this.box = element("div", { class: "waterfall" });
-    this.rows = [];
-  }
-
-  // rows: {name, terms, from, to, total}
-  show(rows) {
-    const [low, high] = [Math.min(0, ...rows.flatMap(({ from, to }) => [from, to])), Math.max(0, ...rows.flatMap(({ from, to }) => [from, to]))];
-    const size = high - low || 1;
-    const percentOf = (value) => ((value - low) / size) * 100;
-    while (this.rows.length < rows.length) {
-      const row = { name: element("span", { class: "name" }), terms: element("span", { class: "product" }), bar: element("i"), number: element("b") };
-      row.box = element("div", { class: "fall" }, row.name, row.terms, element("span", { class: "track" }, row.bar), row.number);
-      this.rows.push(row);
-      this.box.append(row.box);
-    }
-    this.rows.forEach((row, at) => {
-      const shown = rows[at];
-      row.box.hidden = !shown;
-      if (!shown) return;
-      const { name, terms, from, to, total } = shown;
-      row.name.textContent = name;
-      row.terms.textContent = terms;
-      row.number.textContent = short(total ? to : to - from);
-      row.box.className = `fall${total ? " total" : ""}`;
-      row.bar.className = to < from ? "down" : "up";
-      row.bar.style.left = `${percentOf(Math.min(from, to))}%`;
-      row.bar.style.width = `${Math.max((Math.abs(to - from) / size) * 100, 0.4)}%`;
-    });
-    Object.assign(this, { shown: rows, low, high });
-  }
-}
-
 // Every input times its weight, the largest first.
 class DenseStage {
   constructor(layer, filter, context) {
@@ -592,39 +557,6 @@ class DenseStage {
   }
 }
 
-// One row a class with a bar and a number, instead of a picture: a view like MapView as far as the stages need it.
-class ClassRows {
-  constructor(labels, context) {
-    this.rows = labels.map((label, at) => {
-      const [bar, number] = [element("i"), element("b")];
-      const box = element("button", { type: "button", class: "class", onclick: () => context.go(at), onpointerenter: (event) => event.pointerType === "mouse" && context.preview(at) }, element("span", {}, label), element("span", { class: "track" }, bar), number);
-      return { box, bar, number };
-    });
-    this.box = element("div", { class: "classes", onpointerleave: () => context.leave() }, ...this.rows.map(({ box }) => box));
-  }
-
-  tint(lit = () => false) {
-    this.rows.forEach(({ box }, at) => box.classList.toggle("tinted", lit(at, 0)));
-  }
-
-  paint(scale, valueAt, until = Infinity) {
-    const size = scale.high - scale.low;
-    this.rows.forEach(({ box, bar, number }, at) => {
-      const value = valueAt(at);
-      number.textContent = scale.high === 1 && scale.low === 0 ? percent(value) : short(value);
-      number.title = exact(value);
-      bar.className = value < 0 ? "down" : "up";
-      bar.style.left = `${((Math.min(value, 0) - scale.low) / size) * 100}%`;
-      bar.style.width = `${(Math.abs(value) / size) * 100}%`;
-      box.classList.toggle("unlit", at >= until);
-    });
-  }
-
-  outline(row) {
-    this.rows.forEach(({ box }, at) => box.setAttribute("aria-pressed", String(at === row)));
-  }
-}
-
 // Logits to exponentials to shares of their sum.
 class SoftmaxStage {
   constructor(layer, filter, context) {
@@ -682,57 +614,4 @@ class SoftmaxStage {
   }
 }
 
-// The activation function's curve with the cell's point on it.
-class Curve {
-  constructor(activation, limit) {
-    this.limit = limit || 1;
-    const { of } = ACTIVATIONS[activation];
-    const bounded = activation === "tanh" || activation === "sigmoid";
-    const half = bounded ? Math.min(this.limit, 4) : this.limit;
-    this.toX = (z) => 80 + Math.max(-1, Math.min(1, z / half)) * 74;
-    this.high = bounded ? 1.15 : half;
-    this.toY = (a) => 50 - Math.max(-1, Math.min(1, a / this.high)) * 44;
-    const path = range(121).map((at) => (at / 60 - 1) * half).map((z, at) => `${at ? "L" : "M"}${this.toX(z).toFixed(1)},${this.toY(of(z)).toFixed(1)}`).join("");
-    this.dot = svgElement("circle", { r: 5 });
-    const drawing = svgElement("svg", { viewBox: "0 0 160 100", class: "curve", role: "img", "aria-label": `${ACTIVATIONS[activation].title} and this cell's point on it` });
-    drawing.append(svgElement("path", { class: "axes", d: "M4,50H156M80,4V96" }), svgElement("path", { class: "function", d: path }), this.dot);
-    this.box = element("figure", {}, drawing, element("figcaption", { class: "small" }, `${ACTIVATIONS[activation].title}: ${ACTIVATIONS[activation].text}`));
-  }
-
-  point(z, a) {
-    this.dot.setAttribute("cx", this.toX(z));
-    this.dot.setAttribute("cy", this.toY(a));
-  }
-}
-
 const STAGES = { conv: ConvStage, pool: PoolStage, flatten: FlattenStage, dense: DenseStage, softmax: SoftmaxStage };
-
-// Formulas, in MathML.
-const mi = (name) => `<mi>${name}</mi>`;
-const mn = (value) => `${value < 0 ? "<mo form='prefix'>−</mo>" : ""}<mn>${compact(Math.abs(value)).replace("≈", "")}</mn>`;
-const sub = (name, index) => `<msub>${mi(name)}<mrow>${index}</mrow></msub>`;
-const sigma = (index) => `<munder><mo movablelimits="false">∑</mo>${mi(index)}</munder>`;
-const equation = (left, right) => `<math displaystyle="true"><mrow>${left}<mo>=</mo>${right}</mrow></math>`;
-const signed = (value, at) => `${at > 0 || value < 0 ? `<mo>${value < 0 ? "−" : "+"}</mo>` : ""}${mn(Math.abs(value))}`;
-
-// = where every number is shown to its last digit, else ≈.
-const equals = (...values) => `<mo>${values.every((value) => Math.fround(compact(value).replace("−", "-")) === Math.fround(value)) ? "=" : "≈"}</mo>`;
-
-function activated(activation, pre, output) {
-  if (activation === "linear") return [];
-  return [equation(mi("a"), `<mtext>${ACTIVATIONS[activation].title}</mtext><mo>(</mo>${mn(pre)}<mo>)</mo>${activation === "relu" ? "<mo>=</mo>" : equals(pre, output)}${mn(output)}`)];
-}
-
-// (k·k·c + 1)·f of a convolution, (n + 1)·u of a dense layer, with its numbers.
-function parametersFormula(kind, numbers, count) {
-  const general = kind === "conv" ? "(k·k·c + 1)·f" : "(n + 1)·u";
-  return [`<math displaystyle="true"><mtext>${general}</mtext></math>`, `<math displaystyle="true"><mrow><mtext>${numbers}</mtext><mo>=</mo><mn>${count.toLocaleString("en")}</mn></mrow></math>`];
-}
-
-// ⌊(n + p − d(k − 1) − 1) / s⌋ + 1 of an axis, with its numbers; pooling has no dilation d.
-function sizeFormula(axis, kind) {
-  const dilation = (d) => (kind === "pool" ? "" : `${d}<mo>·</mo>`);
-  const text = (n, p, d, k, s) => `<mrow><mo>⌊</mo><mfrac><mrow>${n}<mo>+</mo>${p}<mo>−</mo>${dilation(d)}<mo>(</mo>${k}<mo>−</mo><mn>1</mn><mo>)</mo><mo>−</mo><mn>1</mn></mrow>${s}</mfrac><mo>⌋</mo></mrow><mo>+</mo><mn>1</mn>`;
-  const numbers = [axis.n, axis.total, axis.d, axis.k, axis.s].map((value) => mn(value));
-  return [`<math displaystyle="true"><mrow>${text(...["n", "p", "d", "k", "s"].map(mi))}</mrow></math>`, `<math displaystyle="true"><mrow>${text(...numbers)}<mo>=</mo>${mn(axis.out)}</mrow></math>`];
-}

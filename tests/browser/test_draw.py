@@ -1,10 +1,12 @@
 """Drawing in a real browser: mouse, finger, keys, and what comes of it."""
 
+import base64
 import re
 
 import numpy as np
 import pytest
 from playwright.sync_api import expect
+from walking import number, opened
 
 from cnnviz.inputs import normalise, parse_strokes, rasterise
 from cnnviz.inputs.samples import samples
@@ -179,11 +181,15 @@ def test_the_sketchpad_says_what_it_is_for(page):
 def test_strokes_stop_at_their_limit_with_a_sentence(page, draw):
     from cnnviz.inputs.strokes import MAX_STROKES
 
-    page.goto("/")
-    places = [(0.02 * (i % 50), 0.09 * (i // 50) + 0.05) for i in range(MAX_STROKES)]
-    draw(page, [[(x, y), (x + 0.01, y)] for x, y in places])
+    # A link to all strokes but one: dots 0.05 wide at (0.0032, 0.0032), as `toLink` in the sketchpad writes them.
+    dots = base64.urlsafe_b64encode(bytes([50, 1, 64, 64]) * (MAX_STROKES - 1)).decode().rstrip("=")
+    page.goto(f"/?drawing={dots}")
+    expect(answer(page)).to_have_text(re.compile(r"^\d"), timeout=READY)
+    alone = ink(page)
+    draw(page, [[(0.5, 0.2), (0.5, 0.8)]])
     expect(page.get_by_text("This sketch is full")).to_be_hidden()
     before = ink(page)
+    assert before > alone
     draw(page, [[(0.1, 0.97), (0.9, 0.97)]])
     expect(page.get_by_text("This sketch is full")).to_be_visible()
     assert ink(page) == before
@@ -258,6 +264,41 @@ def test_a_chosen_map_is_shown_large_and_the_link_keeps_it(page):
     page.reload()
     expect_answer(page, 7)
     expect(detail).to_contain_text("conv2 · filter 10")
+
+
+def test_a_drawing_survives_a_reload_and_travels_in_a_link(page, new_page, draw):
+    page.goto("/")
+    draw(page, sample(SEVEN))
+    expect_answer(page, 7)
+    expect(page).to_have_url(re.compile("drawing="))
+    drawn = ink(page)
+    page.reload()
+    expect_answer(page, 7)
+    assert ink(page) == drawn
+    page.get_by_role("link", name="Step through").click()
+    expect(page.locator("[data-role=formula] math").first).to_be_attached()
+    expect(page).to_have_url(re.compile("drawing=.*cell="))
+    numbers = [number(page, name) for name in ("sum", "pre")]
+    other = new_page()
+    opened(other, page.url)
+    assert [number(other, name) for name in ("sum", "pre")] == numbers
+    other.get_by_role("link", name="Draw").click()
+    expect_answer(other, 7)
+    button(other, "clear").click()
+    expect(other).not_to_have_url(re.compile("drawing="))
+
+
+def test_a_sample_replaces_the_drawing_in_the_link(page, draw):
+    page.goto("/")
+    draw(page, sample(TWO))
+    expect(page).to_have_url(re.compile("drawing="))
+    page.get_by_role("button", name="5", exact=True).click()
+    expect_answer(page, 5)
+    expect(page).to_have_url(re.compile("sample=five"))
+    expect(page).not_to_have_url(re.compile("drawing="))
+    draw(page, [[(0.1, 0.9), (0.9, 0.95)]])
+    expect(page).to_have_url(re.compile("drawing="))
+    expect(page).not_to_have_url(re.compile("sample="))
 
 
 def test_dark_is_dark(dark_page):

@@ -215,8 +215,9 @@ def test_true_convolution_flips_the_kernel(page):
     assert grid(page, "kernel") == [1, 2, 3, 9]
 
 
-KINDS = [(1, "valid", (3, 3)), (1, "same", (2, 2)), (2, "same", (3, 2)), (2, "valid", (2, 3)), (1, "same", (4, 5))]
-CASES = [(stride, *kind) for stride in (1, 2, 3) for kind in KINDS]
+# What the browser computes is proved in test_exact.py for all of them; here some are read back from the page.
+CASES = [(1, 1, "valid", (3, 3)), (2, 1, "same", (2, 2)), (3, 2, "same", (3, 2)), (2, 2, "valid", (2, 3)),
+         (3, 1, "same", (4, 5)), (1, 2, "same", (2, 2))]  # fmt: skip
 
 
 @pytest.mark.parametrize(("stride", "dilation", "padding", "k"), CASES)
@@ -294,17 +295,12 @@ def test_a_link_holds_everything(page, new_page):
     "query",
     [
         "input=<script>",
-        "input=1,2;3",
         "input=" + ";".join(["1"] * 13),
         "kernel=1,a",
         "kernel=" + ",".join("1" * 8),
         "stride=0",
-        "stride=5",
-        "dilation=4",
-        "padding=none",
         "bias=1e9",
         "activation=constructor",
-        "input=1e99",
         "flip=2",
         "stride=0x2",
     ],
@@ -367,10 +363,15 @@ def test_the_pooling_lab_opens_on_the_textbook(page):
     assert grid(page, "output") == [9]
 
 
-@pytest.mark.parametrize("mode", ["max", "average"])
-@pytest.mark.parametrize(
-    ("stride", "padding", "k"), [(1, "same", (2, 2)), (2, "same", (3, 2)), (3, "same", (4, 4)), (2, "valid", (3, 3))]
-)
+POOLINGS = [
+    ("max", 1, "same", (2, 2)),
+    ("average", 2, "same", (3, 2)),
+    ("max", 3, "same", (4, 4)),
+    ("average", 2, "valid", (3, 3)),
+]
+
+
+@pytest.mark.parametrize(("mode", "stride", "padding", "k"), POOLINGS)
 def test_what_the_pooling_lab_shows_is_tensorflows(page, mode, stride, padding, k):
     image = -np.random.default_rng(5).integers(1, 40, (7, 8)).astype(np.float32)
     pooling = {"max": tf.nn.max_pool2d, "average": tf.nn.avg_pool2d}[mode]

@@ -68,7 +68,8 @@ def test_an_unsure_answer_says_so():
 
 @pytest.mark.parametrize(
     "query", [{"model": "../../x"}, {"model": "<script>"}, {"sample": "../secret"}, {"layer": "conv9", "filter": "1e9"},
-              {"layer": "<b>x</b>", "filter": "-1"}, {"filter": "٣"}, {"layer": ""}],
+              {"layer": "<b>x</b>", "filter": "-1"}, {"filter": "٣"}, {"layer": ""}, {"drawing": "../../x"},
+              {"drawing": "A"}],
 )  # fmt: skip
 def test_a_forged_link_opens_the_page_as_it_is(query):
     app = opened(**query)

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cnnviz.arithmetic import (
@@ -72,6 +72,7 @@ def test_a_convolutions_cell_is_tensorflows(layer):
     else:
         expected = tf.nn.conv2d(image[None], kernel, stride, padding.upper(), dilations=dilation)
     expected = (expected + bias)[0].numpy()
+    assume(np.abs(expected).max() > 1)  # else all that is left of the sums is TensorFlow's own round-off
     for row, column, number in cells(expected.shape, np.random.default_rng(seed)):
         found = conv_window(image, kernel, bias, number, row, column, stride, padding, dilation)
         assert close(found.pre_activation, expected[row, column, number], expected)
@@ -100,6 +101,7 @@ def test_a_dilated_kernel_is_a_larger_one_with_zeros_between(layer):
     else:
         image_padded, scheme = image, padding.upper()
     expected = (tf.nn.conv2d(image_padded[None], spread, stride, scheme) + bias)[0].numpy()
+    assume(np.abs(expected).max() > 1)
     for row, column, number in cells(expected.shape, np.random.default_rng(seed), 3):
         found = conv_window(image, kernel, bias, number, row, column, stride, padding, dilation)
         assert close(found.pre_activation, expected[row, column, number], expected)

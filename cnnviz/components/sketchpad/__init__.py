@@ -12,7 +12,7 @@ from cnnviz.inputs.strokes import MAX_POINTS, MAX_STROKES
 EMPTY = {"history": [], "cursor": 0, "width": 0.06, "live": False}
 """A sketch as the browser sends it: strokes and clearings (None) in order, of which the first `cursor` count."""
 
-_mount = register("sketchpad", "unpack")
+_mount = register("sketchpad", "elements", "unpack")
 
 
 def sketchpad(key: str, sketch: dict[str, Any], revision: int) -> dict[str, Any] | None:
@@ -45,6 +45,12 @@ def strokes(sketch: Any) -> tuple[Stroke, ...]:
         raise InputError("The sketch could not be read: its history is damaged. Clear it and draw again.")
     done = sketch["history"][:cursor]
     return parse_strokes(done[len(done) - done[::-1].index(None) :] if None in done else done)
+
+
+def link(sketch: Any) -> str | None:
+    """The sketch as an address holds it (see cnnviz/inputs/links.py); None where it is empty or too large for one."""
+    text = sketch.get("link") if isinstance(sketch, dict) else None
+    return text if isinstance(text, str) and text else None
 
 
 def replaced(sketch: dict[str, Any], drawing: list[dict]) -> dict[str, Any]:

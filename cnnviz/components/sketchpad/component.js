@@ -1,6 +1,7 @@
 // A drawing is a history of strokes and clearings (null), of which the first `cursor` count: undo and redo move the cursor.
 // Points are in [0, 1] over the canvas, so that every screen and the server draw the same picture.
 
+const LINK_LIMIT = 4000; // characters; a larger drawing has no link
 const LIVE_MS = 100; // the most often that a moving pen is sent
 
 export default function sketchpad({ data, parentElement, setStateValue }) {
@@ -56,6 +57,7 @@ class Sketchpad {
     this.settings.width.value = sketch.width;
     this.settings.live.checked = sketch.live;
     this.stroke = null;
+    this.link = toLink(this.visible());
     this.draw();
   }
 
@@ -149,6 +151,9 @@ class Sketchpad {
   }
 
   changed() {
+    // Before the report: the server hears of the address with it.
+    this.link = toLink(this.visible());
+    writeAddress({ drawing: this.link, sample: null });
     this.report(this.history);
     // Only then: Chromium holds back what is sent during an input event until the frame that the event asked for.
     setTimeout(() => this.draw());
@@ -162,6 +167,7 @@ class Sketchpad {
       cursor: history === this.history ? this.cursor : history.length,
       width: Number(width.value),
       live: live.checked,
+      link: this.link,
     });
   }
 
@@ -198,6 +204,28 @@ class Sketchpad {
     this.buttons.redo.disabled = this.cursor === this.history.length;
     this.buttons.clear.disabled = strokes.length === 0;
   }
+}
+
+// A drawing as text for the address: for each stroke its width in thousandths and the number of its points, then the
+// steps from point to point in ten-thousandths, as LEB128 numbers in base64. cnnviz/inputs/links.py reads it.
+function toLink(strokes) {
+  const bytes = [];
+  const write = (number) => {
+    for (; number > 127; number = Math.floor(number / 128)) bytes.push((number % 128) | 128);
+    bytes.push(number);
+  };
+  for (const { points, width } of strokes) {
+    write(Math.round(width * 1000));
+    write(points.length / 2);
+    const last = [0, 0];
+    points.forEach((value, at) => {
+      const step = Math.round(value * 1e4) - last[at % 2];
+      last[at % 2] += step;
+      write(step < 0 ? -2 * step - 1 : 2 * step);
+    });
+  }
+  const text = btoa(String.fromCharCode(...bytes.slice(0, LINK_LIMIT))).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+  return text && text.length <= LINK_LIMIT ? text : null;
 }
 
 // A centripetal Catmull-Rom curve through all points: the same one as `smooth` in cnnviz/inputs/strokes.py.

@@ -9,7 +9,10 @@ from cnnviz.components.layers import layer_table, trace_arrays
 from cnnviz.components.packing import pack
 from cnnviz.trace import Trace
 
-SCRIPTS = ("elements", "unpack", "colours", "numbers", "windows", "maps", "stages", "gifenc", "saving", "stepper")
+SCRIPTS = (
+    *("elements", "unpack", "colours", "numbers", "windows", "maps"),
+    *("formulas", "charts", "stages", "gifenc", "saving", "stepper"),
+)
 """What the stepper is made of, here and in the labs, in the order in which the scripts need one another."""
 
 _mount = register("stepper", *SCRIPTS, style="stepper")
