@@ -36,7 +36,10 @@ def drawn() -> Input | None:
     if sketch is not None and sketch != state.get("sketch_seen"):
         state.sketch = state.sketch_seen = sketch
         state.sample, state.drawing = None, link(sketch)
-        st.query_params.pop("sample", None)
+        if "sample" in st.query_params:
+            del st.query_params["sample"]
+            if state.drawing:
+                st.query_params["drawing"] = state.drawing
     return from_sketch()
 
 

@@ -77,7 +77,8 @@ class SlidingStage {
     return this.layer[part][at * this.layer.filters + this.filter];
   }
 
-  paintInputs() {
+  // Paint what does not change from cell to cell: at first, and when the layer's arrays are new ones of the same sizes.
+  refresh() {
     const { layer } = this;
     for (const { view, channel } of this.inputs) view.paint(this.inputScale(channel), (at) => layer.input[at * layer.channels + channel]);
     this.legends.input.show(this.inputScale(this.inputs.at(-1).channel));
@@ -88,11 +89,6 @@ class SlidingStage {
   inputScale(channel) {
     const { channels, input } = this.layer.scales;
     return channels?.[channel] ?? input;
-  }
-
-  // Numbers have changed, sizes have not: the layer's arrays are new ones.
-  refresh() {
-    this.paintInputs();
   }
 
   show(cell) {
@@ -139,7 +135,7 @@ class ConvStage extends SlidingStage {
     this.work.append(this.grids);
     if (channels > 1) this.work[channels > FEW ? "prepend" : "append"](this.channelSums());
     this.box = [this.inputBox, this.outputBox, this.line(), this.work];
-    this.paintInputs();
+    super.refresh();
     this.choose(this.open);
   }
 
@@ -302,7 +298,7 @@ class PoolStage extends SlidingStage {
     this.work.append(section("grid", "Window", this.patch.box));
     this.box = [this.inputBox, this.outputBox, element("div", { class: "result" }, element("div", { class: "line" },
       ...(max ? [operator("max →"), output.box] : [sum.box, operator("÷"), count.box, operator("="), output.box]))), this.work];
-    this.paintInputs();
+    super.refresh();
   }
 
   channelsSeen() {

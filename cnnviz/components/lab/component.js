@@ -118,7 +118,7 @@ class Lab {
     if (impossible.length) return this.stepper.pause();
     this.compute(layer);
     const { stage } = this.stepper;
-    const shape = JSON.stringify([layer.rows, layer.columns, layer.channels, layer.filter, layer.numbers, layer.activation, layer.mode, layer.kernelNote, this.state.input, layer.name]);
+    const shape = JSON.stringify([layer.rows, layer.columns, layer.channels, layer.filter, layer.activation, layer.mode, layer.flipped, this.state.input]);
     if (stage && shape === this.shape) {
       Object.assign(stage.layer, layer);
       this.stepper.refresh();

@@ -2,6 +2,7 @@
 // Points are in [0, 1] over the canvas, so that every screen and the server draw the same picture.
 
 const LINK_LIMIT = 4000; // characters; a larger drawing has no link
+const ADDRESS_MS = 1500; // of rest until the address holds the drawing: the next stroke after it is answered 15 ms later
 const LIVE_MS = 100; // the most often that a moving pen is sent
 
 export default function sketchpad({ data, parentElement, setStateValue }) {
@@ -43,6 +44,7 @@ class Sketchpad {
   }
 
   remove() {
+    clearTimeout(this.addressing);
     document.removeEventListener("keydown", this.onKey);
     this.resize.disconnect();
   }
@@ -57,6 +59,7 @@ class Sketchpad {
     this.settings.width.value = sketch.width;
     this.settings.live.checked = sketch.live;
     this.stroke = null;
+    clearTimeout(this.addressing); // it would name what was there before
     this.link = toLink(this.visible());
     this.draw();
   }
@@ -151,12 +154,13 @@ class Sketchpad {
   }
 
   changed() {
-    // Before the report: the server hears of the address with it.
     this.link = toLink(this.visible());
-    writeAddress({ drawing: this.link, sample: null });
     this.report(this.history);
     // Only then: Chromium holds back what is sent during an input event until the frame that the event asked for.
     setTimeout(() => this.draw());
+    // Not while somebody draws: the answer to the first stroke with a new address takes longer.
+    clearTimeout(this.addressing);
+    this.addressing = setTimeout(() => writeAddress({ drawing: this.link, sample: null }), ADDRESS_MS);
   }
 
   report(history) {
