@@ -13,10 +13,10 @@ PIP := $(BIN)/python -m pip
 APP := $(VENV)/.installed-$(BUILD)
 TESTS := $(VENV)/.installed-tests
 
-.PHONY: help run setup test bench picture weights lint
+.PHONY: help run setup test bench picture reproduce weights lint
 
 help:  ## print these lines
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 run: $(APP)  ## start the app on http://localhost:8501 (another port: make run PORT=8600)
 	@echo "cnnviz starts on http://localhost:$(PORT) (stop it with Ctrl+C)"
@@ -37,8 +37,11 @@ picture: $(TESTS)  ## take the README's pictures of the app again
 	@$(BIN)/python tests/browser/find_browser.py --install >&2
 	@$(BIN)/python tests/browser/picture.py
 
+reproduce: $(APP)  ## train the zoo as published; prints published and our accuracy (all of it: make reproduce SLOW=1)
+	@$(BIN)/python -m cnnviz reproduce $(if $(SLOW),--slow)
+
 weights: $(APP)  ## train the weights in assets/weights again
-	@$(BIN)/python -m cnnviz weights
+	@$(BIN)/python -m cnnviz reproduce --slow --ship
 
 lint: $(TESTS)  ## check the code's style
 	@$(BIN)/python -m ruff check .

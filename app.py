@@ -4,11 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from cnnviz.nets.presets import PRESETS
+from cnnviz.sidebar import sidebar
 from cnnviz.workers import TRACER
 
 ASSETS = Path(__file__).parent / "assets"
-st.set_page_config("cnnviz", ASSETS / "icon.png", layout="wide", initial_sidebar_state=240)
+st.set_page_config("cnnviz", ASSETS / "icon.png", layout="wide", initial_sidebar_state=280)
 TRACER.start()  # TensorFlow warms up while the page is already there
 
 page = st.navigation(
@@ -17,13 +17,14 @@ page = st.navigation(
         st.Page("pages/step.py", title="Step through", icon=":material/footprint:"),
         st.Page("pages/convolution.py", title="Convolution lab", icon=":material/grid_on:"),
         st.Page("pages/pooling.py", title="Pooling lab", icon=":material/compress:"),
+        st.Page("pages/learning.py", title="One step of learning", icon=":material/trending_down:"),
         st.Page("pages/layers.py", title="Layers", icon=":material/layers:"),
+        st.Page("pages/training.py", title="Training", icon=":material/monitoring:"),
+        st.Page("pages/runs.py", title="Runs", icon=":material/table_rows:"),
     ],
     position="top",
 )
 st.html(ASSETS / "style.css")
 with st.sidebar:
-    name = st.selectbox("Network", PRESETS, key="model", bind="query-params")
-    st.markdown(f"**{PRESETS[name].title}.** {PRESETS[name].about}")
-    st.caption(f"{sum(PRESETS[name].parameters()):,} trained parameters.")
+    sidebar()
 page.run()

@@ -33,7 +33,7 @@ from find_browser import ARGUMENTS, MISSING, find_browser  # noqa: E402
 from cnnviz.inputs import normalise, parse_strokes, rasterise  # noqa: E402
 from cnnviz.inputs.samples import samples  # noqa: E402
 from cnnviz.nets.presets import PRESETS  # noqa: E402
-from cnnviz.nets.weights import load_weights  # noqa: E402
+from cnnviz.nets.weights import load_weights, shipped  # noqa: E402
 
 MODEL = "lenet5"
 COLD_RUNS, SESSIONS, STROKES, BLOCK = 10, 20, 20, 10
@@ -327,9 +327,9 @@ def tracer(runs: int) -> Iterator[dict]:
     every_tensor = bare()
     # The same numbers, or there is nothing to compare.
     expected = np.concatenate([array.numpy().ravel() for array in every_tensor(image)])
-    np.testing.assert_allclose(trace(MODEL, image)[0], expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(trace(shipped(PRESETS[MODEL]), image)[0], expected, rtol=1e-5, atol=1e-5)
     candidates = {
-        "tracer": lambda: trace(MODEL, image),
+        "tracer": lambda: trace(shipped(PRESETS[MODEL]), image),
         "bare_tensorflow": lambda: [array.numpy() for array in every_tensor(image)],
     }
     times: dict[str, list[float]] = {name: [] for name in candidates}
@@ -348,11 +348,11 @@ def round_trip(runs: int) -> Iterator[dict]:
     from cnnviz.workers import TRACER
 
     image = network_input()
-    TRACER.trace(MODEL, image)
+    TRACER.trace(shipped(PRESETS[MODEL]), image)
     times = []
     for _ in range(20 * runs):
         began = time.perf_counter()
-        TRACER.trace(MODEL, image)
+        TRACER.trace(shipped(PRESETS[MODEL]), image)
         times.append(1000 * (time.perf_counter() - began))
     yield summary("tracer_round_trip", "ms", times)
     TRACER.start().shutdown(kill_workers=True)

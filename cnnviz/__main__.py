@@ -1,4 +1,4 @@
-"""The command line: `python -m cnnviz classify | explain | evaluate | datasets | weights`.
+"""The command line: `python -m cnnviz classify | explain | evaluate | datasets | train | reproduce`.
 
 Results go to standard output, one a line, fields parted by a tab; what went wrong goes to standard error as a sentence.
 Exit status: 0, all went well; 1, something did not (the rest is done all the same); 2, an unknown name or option.
@@ -7,12 +7,14 @@ Exit status: 0, all went well; 1, something did not (the rest is done all the sa
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import signal
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from itertools import islice
 from pathlib import Path
 
@@ -20,13 +22,27 @@ import numpy as np
 
 from cnnviz import data
 from cnnviz.arithmetic import ACTIVATIONS, conv_window, dense_terms, flatten_place, pool_window, softmax_terms
-from cnnviz.inputs import InputError, normalise
-from cnnviz.inputs.normalise import as_pixels
-from cnnviz.inputs.pictures import HOW, MAX_BYTES, from_picture
-from cnnviz.nets.presets import PRESETS, Network
+from cnnviz.inputs import InputError, fit, normalise
+from cnnviz.inputs.pictures import HOW, MAX_BYTES, for_network
+from cnnviz.nets.blocks import input_shape
+from cnnviz.nets.layers import Network
+from cnnviz.nets.presets import PRESETS
 from cnnviz.nets.quiet import import_keras
-from cnnviz.nets.weights import WeightsError, load_weights
+from cnnviz.nets.weights import WeightsError, load_weights, shipped
 from cnnviz.trace import assemble
+from cnnviz.training import runs
+from cnnviz.training.config import (
+    AUGMENTATIONS,
+    INITIALIZERS,
+    LIMITS,
+    OPTIMIZERS,
+    PRECISIONS,
+    SCHEDULES,
+    ConfigError,
+    TrainingConfig,
+    from_json,
+)
+from cnnviz.training.recipes import SLOW
 
 BATCH = 256
 """Images that are predicted at once."""
@@ -81,12 +97,27 @@ def parser() -> argparse.ArgumentParser:
         "set. With names: download those. They are kept in $CNNVIZ_DATA, else in the user's data folder.")  # fmt: skip
     datasets.add_argument("names", nargs="*", metavar="NAME")
 
-    weights = commands.add_parser(
-        "weights",
-        help="train the weights that the app ships",
-        description="Train the networks named, or all, from the recorded recipe, and write assets/weights.",
-    )
-    weights.add_argument("names", nargs="*", metavar="NAME")
+    train = commands.add_parser(
+        "train", help="train a network",
+        description="Train with the settings of a JSON file, if there is one, and those named here; the app shows the "
+        "run. Ends with the word test_accuracy and its value.")  # fmt: skip
+    train.add_argument("--config", metavar="FILE", help="settings as the app exports them")
+    train.add_argument("--title", default="", metavar="TEXT", help="what the app calls the run")
+    parts = {"blocks": '[{"filters": 16, "kernel": 3}]', "hidden": '[{"units": 64}]'}
+    for field in fields(TrainingConfig):
+        flag = f"--{field.name.replace('_', '-')}"
+        if field.name in parts:
+            train.add_argument(flag, metavar="JSON", type=json.loads, help=f"instead of a preset: {parts[field.name]}")
+        else:
+            train.add_argument(flag, metavar=str(field.default), type=type(field.default), help=choices(field.name))
+
+    again = commands.add_parser(
+        "reproduce", help="train the zoo's networks as their recipes say",
+        description="Train the presets named, or all but the slow ones, and print NAME, PUBLISHED and OUR test "
+        "accuracy, EPOCHS and SECONDS of each.")  # fmt: skip
+    again.add_argument("names", nargs="*", metavar="NAME")
+    again.add_argument("--slow", action="store_true", help=f"those too that take long: {', '.join(SLOW)}")
+    again.add_argument("--ship", action="store_true", help="write assets/weights, which the app ships")
     return main
 
 
@@ -125,11 +156,12 @@ def predict(model, pixels: np.ndarray) -> np.ndarray:
     return np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
 
 
-def read(file: str, how: str) -> np.ndarray | str:
+def read(file: str, how: str, network: Network) -> np.ndarray | str:
     """One file as the network's input, or the sentence that says what is wrong with it."""
     try:
         with Path(file).open("rb") as opened:
-            return from_picture(opened.read(MAX_BYTES + 1), how).pixels  # no more than it takes to see "too large"
+            content = opened.read(MAX_BYTES + 1)  # no more than it takes to see "too large"
+        return for_network(content, how, network.input_shape).pixels
     except InputError as error:
         return str(error)
     except IsADirectoryError:
@@ -146,7 +178,7 @@ def classify(options: argparse.Namespace) -> int:
     with ThreadPoolExecutor() as pool:
         try:
             # The pictures are read while TensorFlow starts: both take a while, and mostly not in Python.
-            results = pool.map(lambda file: (file, read(file, options.how)), options.files)
+            results = pool.map(lambda file: (file, read(file, options.how, network)), options.files)
             model = load_model(options.model)
             while batch := list(islice(results, BATCH)):
                 good = [(file, result) for file, result in batch if not isinstance(result, str)]
@@ -190,13 +222,13 @@ def tell(*fields: object) -> None:
 def explain(options: argparse.Namespace) -> int:
     network = preset(options.model)
     number, at = place(network, options)
-    pixels = read(options.file, options.how)
+    pixels = read(options.file, options.how, network)
     if isinstance(pixels, str):
         complain(f"{options.file}: {pixels}")
         return 1
     from cnnviz.trace.tracer import trace
 
-    values = trace(network.name, pixels[None])[0]
+    values = trace(shipped(network), pixels[None])[0]
     record = assemble(network, load_weights(network), pixels, values).layers[number]
     layer, given, theirs = record.layer, record.input, record.output[at]
     *cell, filter = at
@@ -245,10 +277,10 @@ def evaluate(options: argparse.Namespace) -> int:
                          f"choose one of {fitting}.")  # fmt: skip
     fetch(dataset)
     _, (images, labels) = data.load(dataset.name)
-    if (*dataset.image_shape, 1) == network.input_shape:
-        pixels = as_pixels(images)
-    else:  # smaller digits are brought into MNIST's form as every picture is
-        pixels = np.stack([normalise(image).pixels for image in images])
+    if input_shape(dataset.name) == network.input_shape:
+        pixels = images.reshape(-1, *network.input_shape) / np.float32(255)
+    else:  # digits of another size are brought into MNIST's form as every picture is
+        pixels = np.stack([fit(normalise(image).pixels, network.input_shape) for image in images])
     right = predict(load_model(network.name), pixels).argmax(axis=1) == labels
     print("accuracy", f"{right.mean():.4f}", len(labels), sep="\t")
     return 0
@@ -279,12 +311,116 @@ def datasets(options: argparse.Namespace) -> int:
     return status
 
 
-def weights(options: argparse.Namespace) -> int:
-    names = [preset(name).name for name in options.names or PRESETS]
-    import_keras()
-    from cnnviz.training.recipe import make_weights
+def choices(name: str) -> str:
+    """What a setting may be, in a few words."""
+    named = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "augmentation": AUGMENTATIONS, "precision": PRECISIONS,
+             "initializer": INITIALIZERS, "dataset": data.DATASETS, "preset": PRESETS}  # fmt: skip
+    if name in named:
+        return ", ".join(named[name])
+    return "{:g} to {:,.10g}".format(*LIMITS[name]) if name in LIMITS else "auto, cpu, gpu:0, ..."
 
-    make_weights(names)
+
+class Bar:
+    """A progress bar for events, where somebody watches."""
+
+    def __init__(self) -> None:
+        from tqdm import tqdm
+
+        self.tqdm, self.bar, self.what = tqdm, None, ""
+
+    def hear(self, event: dict) -> None:
+        """Move on."""
+        match event["event"]:
+            case "download":
+                self.show(event["what"], event["of"], event["done"])
+            case "started":
+                self.batches = event["batches"]
+                self.close()
+                self.show("Training", event["batches"] * event["epochs"], event["batches"] * event["from_epoch"])
+            case "batch":
+                self.show("Training", self.bar.total, (event["epoch"] - 1) * self.batches + event["batch"],
+                          loss=f"{event['loss']:.4f}", accuracy=f"{event['accuracy']:.4f}")  # fmt: skip
+            case "note":
+                complain(event["text"])
+            case "done" | "stopped" | "failed":
+                self.close()
+
+    def show(self, what: str, of: int, done: int, **facts: str) -> None:
+        """A bar of that name at a place."""
+        if not self.bar or self.what != what:
+            self.close()
+            self.what, self.bar = what, self.tqdm(desc=what, total=of, disable=None, leave=False)
+        self.bar.set_postfix(facts, refresh=False)
+        self.bar.update(done - self.bar.n)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self.bar:
+            self.bar.close()
+        self.bar = None
+
+
+def settings(options: argparse.Namespace) -> TrainingConfig:
+    """What --config and the flags say together; a flag has the last word."""
+    given = {}
+    if options.config:
+        try:
+            given = json.loads(Path(options.config).read_bytes())
+        except OSError as error:
+            raise UsageError(f"{options.config} can't be read: {error.strerror}.") from None
+        except (ValueError, RecursionError):
+            raise UsageError(f"{options.config} is not JSON: export settings from a run to see how it looks.") from None
+        if not isinstance(given, dict):
+            raise UsageError(f"{options.config} holds no settings: export some from a run to see how it looks.")
+    flags = {field.name: getattr(options, field.name) for field in fields(TrainingConfig)}
+    flags = {name: value for name, value in flags.items() if value is not None}
+    if "blocks" in flags:
+        flags.setdefault("preset", "")
+    elif "dataset" in flags and not ({"preset", "blocks"} & (flags.keys() | given.keys())):
+        flags["preset"] = next(
+            name for name in PRESETS if PRESETS[name].dataset == known_dataset(flags["dataset"]).name
+        )
+    try:
+        return from_json(json.dumps({**given, **flags}))
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+
+
+def train(options: argparse.Namespace) -> int:
+    config = settings(options)
+    run = runs.create(config, options.title)
+    import_keras()
+    from cnnviz.training.job import train
+
+    bar = Bar()
+    try:
+        train(config, run, bar.hear)
+    except KeyboardInterrupt:
+        complain(f"Interrupted. In the app, the run {run.id} can go on from its last finished epoch.")
+        raise
+    except Exception:  # said in the run's last event; the traceback is for a bug's report
+        bar.close()
+        if os.environ.get("CNNVIZ_DEBUG"):
+            raise
+    told = runs.story(run)
+    if told.state == "failed":
+        complain(told.message)
+        return 1
+    print("test_accuracy", f"{told.end['test_accuracy']:.4f}", sep="\t")
+    return 0
+
+
+def reproduce(options: argparse.Namespace) -> int:
+    names = [preset(name).name for name in options.names] or [
+        name for name in PRESETS if options.slow or name not in SLOW]  # fmt: skip
+    import_keras()
+    from cnnviz.training.recipes import reproduce
+
+    bar = Bar()
+    print("preset", "published", "ours", "epochs", "seconds", sep="\t", flush=True)
+    for row in reproduce(names, options.ship, lambda name, event: bar.hear(event)):
+        published = "" if row.published is None else f"{row.published:.4f}"
+        print(row.name, published, f"{row.accuracy:.4f}", row.epochs, f"{row.seconds:.0f}", sep="\t", flush=True)
     return 0
 
 
@@ -301,7 +437,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, stop)
-    commands = {command.__name__: command for command in (classify, explain, evaluate, datasets, weights)}
+    commands = {command.__name__: command for command in (classify, explain, evaluate, datasets, train, reproduce)}
     try:
         status = commands[options.command](options)
         sys.stdout.flush()
@@ -309,7 +445,7 @@ def main(arguments: list[str] | None = None) -> int:
     except UsageError as error:
         complain(error)
         return 2
-    except (data.DataError, WeightsError) as error:
+    except (data.DataError, WeightsError, runs.RunError) as error:
         complain(error)
         return 1
     except BrokenPipeError:  # the reader, `head` perhaps, has seen enough

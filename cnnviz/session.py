@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
+from cnnviz import data
 from cnnviz.components.sketchpad import EMPTY, replaced, strokes
-from cnnviz.inputs import Input, InputError, normalise, parse_strokes, rasterise
+from cnnviz.inputs import Input, InputError, Step, fit, normalise, parse_strokes, rasterise
 from cnnviz.inputs.links import from_link
 from cnnviz.inputs.normalise import as_pixels
 from cnnviz.inputs.pictures import MAX_BYTES, TYPES, as_map
 from cnnviz.inputs.samples import COLOURS, samples
-from cnnviz.nets.presets import PRESETS, Network
-from cnnviz.nets.weights import shipped_weights
+from cnnviz.nets.layers import Network
+from cnnviz.nets.presets import PRESETS
+from cnnviz.nets.weights import Model, model_of, shipped
 from cnnviz.trace import Trace, assemble
+from cnnviz.training.runs import find
 from cnnviz.workers import TRACER
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
@@ -24,8 +28,8 @@ START_UP = 6  # seconds that TensorFlow usually takes to start
 FIRST_SAMPLE = "crossed-seven"
 
 
-def selected_network() -> Network:
-    """The network that is chosen in the sidebar; the visitor's drawing is there from then on."""
+def selected_model() -> Model:
+    """The network that is chosen in the sidebar, with its weights; the visitor's drawing is there from then on."""
     state = st.session_state
     if "model" not in state:
         # The first visit to a fresh server, by a link to a page: Streamlit finds a folder called pages and runs the
@@ -35,16 +39,25 @@ def selected_network() -> Network:
     if "sketch" not in state:
         state.sketch, state.sketch_revision, state.input, state.sample = EMPTY, 0, None, None
         state.drawing = None  # the sketch as a link holds it, where that is what the pages show
+        state.example = None  # an image of a data set, where that is what the pages show
         start_with_link()
     asked = st.query_params.get("sample")
-    if asked in samples() and asked != state.sample:
-        start_with_sample(asked)
+    if asked and asked != state.sample and not start_with(asked):
+        st.query_params.pop("sample", None)
     # So that every page's link shows the same drawing.
     elif state.sample and not asked:
         st.query_params["sample"] = state.sample
     elif state.drawing and "drawing" not in st.query_params:
         st.query_params["drawing"] = state.drawing
-    return PRESETS[state.model]
+    return model_named(state.model, state.get("epoch"))
+
+
+def model_named(name: str, epoch: int | None = None) -> Model:
+    """A preset, or a run as "run-<id>" after one of its epochs, else after its best. Raises RunError: no such run."""
+    if name in PRESETS:
+        return shipped(PRESETS[name])
+    run = find(name.removeprefix("run-"))
+    return model_of(run.network, run.weights(epoch))
 
 
 def start_with_link() -> None:
@@ -59,32 +72,84 @@ def start_with_link() -> None:
         st.query_params.pop("drawing", None)
 
 
-def start_with_sample(name: str) -> None:
-    """Put a sample on the sketchpad, so that one can undo it or go on drawing, and its name into the address."""
+def start_with(name: str) -> bool:
+    """Take a sample, or an image of a data set's test part ("cifar10:17"), as if it had been drawn, and put its name
+    into the address. A sample can be drawn on. Returns whether there is such a thing.
+    """
     state = st.session_state
-    state.sketch = state.sketch_shown = replaced(state.sketch, samples()[name].strokes)
+    lines = samples()[name].strokes if name in samples() else []
+    example = None if lines else test_image(name)
+    if not lines and not example:
+        return False
+    state.sketch = state.sketch_shown = replaced(state.sketch, lines)
     state.sketch_revision += 1
-    state.sample, state.drawing = name, None
+    state.sample, state.drawing, state.example = name, None, example
     state.input = from_sketch()
     st.query_params.pop("drawing", None)
     st.query_params["sample"] = name
+    return True
+
+
+def test_image(name: str) -> Input | None:
+    """The image of a data set that "mnist:17" names; None where there is no such data set here, or image."""
+    dataset, _, number = name.partition(":")
+    if dataset not in data.DATASETS or not re.fullmatch("[0-9]{1,5}", number):
+        return None
+    try:
+        images, labels = test_part(dataset)
+    except data.DataError:
+        return None
+    if int(number) >= len(images):
+        return None
+    image, title = images[int(number)], data.DATASETS[dataset].classes[labels[int(number)]]
+    return Input(image.reshape(*image.shape[:2], -1) / np.float32(255), (Step(title, image),))
+
+
+@st.cache_resource(max_entries=4)
+def test_part(dataset: str) -> data.Split:
+    """A data set's test images and labels, read once. Raises DataError: it is not here."""
+    return data.load(dataset)[1]
+
+
+EXAMPLES = 12
+"""How many images of a data set are offered to start from."""
+
+
+def examples(dataset: str) -> dict[str, tuple[str, np.ndarray]]:
+    """Test images to start from, by the name that `start_with` takes: (class, picture). Empty if it is not here."""
+    try:
+        images, labels = test_part(dataset)
+    except data.DataError:
+        return {}
+    classes = data.find(dataset).classes
+    # One of each class first, then those that come next.
+    firsts = [int(np.flatnonzero(labels == number)[0]) for number in range(len(classes)) if (labels == number).any()]
+    chosen = [*firsts, *(i for i in range(len(images)) if i not in firsts)][:EXAMPLES]
+    return {f"{dataset}:{i}": (classes[labels[i]], images[i]) for i in chosen}
+
+
+def starts(network: Network) -> dict[str, tuple[str, np.ndarray]]:
+    """What there is to start from: drawings for a network that reads digits, else images of its data set."""
+    if network.dataset in ("mnist", "digits"):
+        return thumbnails()
+    return examples(network.dataset) or thumbnails()
 
 
 def from_sketch() -> Input | None:
-    """What is on the sketchpad; None while it is empty.
+    """What is on the sketchpad, else the image that was chosen instead; None where there is neither.
 
     Raises:
         InputError: the sketch is none, or past a limit.
     """
     lines = strokes(st.session_state.sketch)
-    return normalise(rasterise(lines)) if lines else None
+    return normalise(rasterise(lines)) if lines else st.session_state.example
 
 
-def current_input() -> Input:
-    """What the visitor drew or chose last, for pages that always show something: else a sample."""
+def current_input(network: Network) -> Input:
+    """What the visitor drew or chose last, for pages that always show something: else what there is to start from."""
     state = st.session_state
     if not state.input:
-        start_with_sample(FIRST_SAMPLE)
+        start_with(FIRST_SAMPLE if FIRST_SAMPLE in (first := starts(network)) else next(iter(first)))
     return state.input
 
 
@@ -97,27 +162,31 @@ def thumbnails() -> dict[str, tuple[str, np.ndarray]]:
     }
 
 
-def traced(network: Network, image: np.ndarray, slot) -> Trace:
+def traced(model: Model, image: np.ndarray, slot, keep: bool = True) -> Trace:
     """The network's numbers for an image; the last ones again when nothing has changed.
 
     Args:
-        image: float32 (height, width, channels) in [0, 1].
+        image: float32 (height, width, channels) in [0, 1]; brought to the size and colours that the network takes.
         slot: an empty place on the page that says how long TensorFlow is still starting.
+        keep: whether it is what the pages show.
 
     Raises:
         WorkerError, WeightsError: with a sentence for the page.
     """
     state = st.session_state
-    asked = network.name, image.tobytes()
+    image = fit(image, model.network.input_shape)
+    asked = model, image.tobytes()
     if state.get("asked") != asked:
 
         def waiting(seconds: float) -> None:
             text = f"TensorFlow is warming up: {seconds:.0f} s, usually about {START_UP}. Your drawing is kept."
             slot.progress(min(seconds / START_UP, 0.99), text)
 
-        values = TRACER.trace(network.name, image, waiting)
-        state.trace = assemble(network, shipped_weights(network), image, values)
-        state.asked = asked
+        weights = model.weights()
+        trace = assemble(model.network, weights, image, TRACER.trace(model, image, waiting))
+        if not keep:
+            return trace
+        state.trace, state.asked = trace, asked
     return state.trace
 
 

@@ -3,21 +3,21 @@
 import streamlit as st
 
 from cnnviz.components import lab
-from cnnviz.nets.presets import Network
-from cnnviz.nets.weights import WeightsError, shipped_weights
-from cnnviz.session import lab_pictures, selected_network
+from cnnviz.nets.weights import Model, WeightsError
+from cnnviz.session import lab_pictures, selected_model
 
-PRESET = selected_network()
+MODEL = selected_model()
 
 
-def first_kernels(network: Network) -> dict:
+def first_kernels(model: Model) -> dict:
     """The first layer's kernels, one channel each, by title; none without weights."""
-    layer = network.layers[0]
+    layer = model.network.layers[0]
     try:
-        kernel, _ = shipped_weights(network)[layer.name]
+        kernel, _ = model.weights()[layer.name]
     except WeightsError:
         return {}
-    return {f"{network.name}, {layer.name} filter {number}": kernel[..., 0, number] for number in range(layer.filters)}
+    names = (f"{model.network.title}, {layer.name} filter {number}" for number in range(layer.filters))
+    return dict(zip(names, kernel[..., 0, :].transpose(2, 0, 1), strict=True))
 
 
 @st.fragment
@@ -26,7 +26,7 @@ def page() -> None:
     bench = st.container(key="lab")
     pictures = lab_pictures()
     with bench:
-        lab("convolution", "conv", pictures, st.query_params, first_kernels(PRESET))
+        lab("convolution", "conv", pictures, st.query_params, first_kernels(MODEL))
 
 
 st.markdown(

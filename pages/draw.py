@@ -10,9 +10,9 @@ from cnnviz.components.network import as_choice
 from cnnviz.components.sketchpad import link
 from cnnviz.figures import percent, probability_bars
 from cnnviz.inputs import Input, InputError
-from cnnviz.inputs.pictures import MAX_BYTES, TYPES, from_picture
+from cnnviz.inputs.pictures import MAX_BYTES, TYPES, for_network
 from cnnviz.nets.weights import WeightsError
-from cnnviz.session import from_sketch, selected_network, start_with_sample, thumbnails, traced
+from cnnviz.session import from_sketch, selected_model, start_with, starts, traced
 from cnnviz.trace import Trace
 from cnnviz.workers import TRACER, WorkerError
 
@@ -26,7 +26,8 @@ READINGS_HELP = """Photo: ink on paper, a board or a screen, in uneven light. Dr
 background. As it is: squeezed to 28×28 and nothing else, for pictures that are in MNIST's form already."""
 
 state = st.session_state
-PRESET = selected_network()
+MODEL = selected_model()
+PRESET = MODEL.network
 
 
 def drawn() -> Input | None:
@@ -35,7 +36,7 @@ def drawn() -> Input | None:
         sketch = sketchpad("pad", state.sketch_shown, state.sketch_revision)
     if sketch is not None and sketch != state.get("sketch_seen"):
         state.sketch = state.sketch_seen = sketch
-        state.sample, state.drawing = None, link(sketch)
+        state.sample, state.drawing, state.example = None, link(sketch), None
         if "sample" in st.query_params:
             del st.query_params["sample"]
             if state.drawing:
@@ -58,7 +59,7 @@ def pictured(source: str) -> Input | None:
             key="reading",
             help=READINGS_HELP,
         )
-    return from_picture(file.getvalue(), how) if file else None
+    return for_network(file.getvalue(), how, PRESET.input_shape) if file else None
 
 
 def given() -> Input | None:
@@ -78,7 +79,7 @@ def given() -> Input | None:
             state.sketch_shown = state.sketch  # for when the sketchpad comes back
             picture = pictured(source)
             if picture:
-                state.input, state.sample, state.drawing = picture, None, None
+                state.input, state.sample, state.drawing, state.example = picture, None, None, None
                 st.query_params.pop("sample", None)
                 st.query_params.pop("drawing", None)
     except InputError as error:
@@ -89,7 +90,8 @@ def given() -> Input | None:
 def show_answer(trace: Trace) -> None:
     """The most probable class, large, and how sure the network is."""
     first, second = np.argsort(trace.probabilities)[::-1][:2]
-    st.title(trace.network.classes[first], anchor=False)
+    with st.container(key="figure" if len(trace.network.classes[first]) < 3 else "name"):
+        st.title(trace.network.classes[first], anchor=False)
     sure = trace.probabilities[first]
     if sure >= SURE:
         st.markdown(f"**{percent(sure)}** sure")
@@ -112,9 +114,9 @@ def show_input(data: Input | None) -> None:
         gallery("steps", {step.name: (step.name, step.picture) for step in data.steps}, size=70)
     if state.source == "Draw":
         st.markdown("**Start from a sample**")
-        picked = gallery("samples", thumbnails(), size=42, pick=True)
+        picked = gallery("samples", starts(PRESET), size=42, pick=True)
         if picked:
-            start_with_sample(picked)
+            start_with(picked)
             st.rerun()
 
 
@@ -133,7 +135,7 @@ def page() -> None:
         with right:
             show_input(data)  # something to look at until the answer comes
     try:
-        trace = traced(PRESET, data.pixels if data else np.zeros(PRESET.input_shape, np.float32), answer)
+        trace = traced(MODEL, data.pixels if data else np.zeros(PRESET.input_shape, np.float32), answer)
     except (WorkerError, WeightsError) as error:
         answer.error(str(error), icon=":material/error:")
         return

@@ -4,9 +4,10 @@ import streamlit as st
 
 from cnnviz.nets.describe import table
 from cnnviz.nets.weights import SHIPPED, load_card
-from cnnviz.session import selected_network
+from cnnviz.session import selected_model
 
-PRESET = selected_network()
+MODEL = selected_model()
+PRESET = MODEL.network
 
 
 def as_markdown(rows: list[dict]) -> str:

@@ -3,9 +3,9 @@
 import streamlit as st
 
 from cnnviz.components import lab
-from cnnviz.session import lab_pictures, selected_network
+from cnnviz.session import lab_pictures, selected_model
 
-selected_network()
+selected_model()
 
 
 @st.fragment

@@ -4,10 +4,10 @@ import streamlit as st
 
 from cnnviz.components import gallery, stepper
 from cnnviz.nets.weights import WeightsError
-from cnnviz.session import current_input, selected_network, start_with_sample, thumbnails, traced
+from cnnviz.session import current_input, selected_model, start_with, starts, traced
 from cnnviz.workers import WorkerError
 
-PRESET = selected_network()
+MODEL = selected_model()
 
 
 @st.fragment
@@ -16,11 +16,11 @@ def page() -> None:
     slot = st.empty()
     walk = st.container(key="stepper")
     st.markdown("**Walk through another drawing**, or draw your own on the page *Draw*:")
-    picked = gallery("step-samples", thumbnails(), size=42, pick=True)
+    picked = gallery("step-samples", starts(MODEL.network), size=42, pick=True)
     if picked:
-        start_with_sample(picked)
+        start_with(picked)
     try:
-        trace = traced(PRESET, current_input().pixels, slot)
+        trace = traced(MODEL, current_input(MODEL.network).pixels, slot)
     except (WorkerError, WeightsError) as error:
         slot.error(str(error), icon=":material/error:")
         return

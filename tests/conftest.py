@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+# What tests train is kept apart from what the user of this computer has trained.
+os.environ["CNNVIZ_RUNS"] = tempfile.mkdtemp(prefix="cnnviz-runs-")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def kill_tree(pid: int) -> None:
     server = psutil.Process(pid)
     family = [*server.children(recursive=True), server]
     server.terminate()
-    psutil.wait_procs([server], timeout=5)
+    psutil.wait_procs([server], timeout=1)
     for process in family:
         if process.is_running():
             process.kill()
@@ -79,6 +82,19 @@ def server(tmp_path_factory):
     """The real app, one for the whole run."""
     with running_app(tmp_path_factory.mktemp("server") / "log.txt") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def random_server(tmp_path_factory):
+    """The stepper and the network view of any preset, with random weights: browser/random_app.py."""
+    with running_app(tmp_path_factory.mktemp("random") / "log.txt", "tests/browser/random_app.py") as running:
+        yield running
+
+
+@pytest.fixture(name="running_app")
+def app_runner():
+    """running_app(log): a server that a test starts, and may kill."""
+    return running_app
 
 
 @pytest.fixture

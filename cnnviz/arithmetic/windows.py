@@ -12,7 +12,12 @@ import numpy as np
 
 from cnnviz.arithmetic.sizes import output_size, total_padding
 
-ACTIVATIONS = {"linear": lambda x: x, "relu": lambda x: np.maximum(x, 0), "tanh": np.tanh}
+ACTIVATIONS = {
+    "linear": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+}
 """A layer's activation function by its name in Keras; from pre-activations to outputs."""
 
 

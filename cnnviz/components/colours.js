@@ -9,6 +9,8 @@ const STOPS = {
   blue: ["#000000", "#5c8dff"],
 };
 
+const CHANNELS = ["red", "green", "blue"]; // of a colour picture, each with a table of its own
+
 // 256 colours, each one Uint32 as a canvas's ImageData holds them.
 const TABLES = Object.fromEntries(Object.entries(STOPS).map(([name, stops]) => {
   const rgb = stops.map((stop) => [1, 3, 5].map((i) => parseInt(stop.slice(i, i + 2), 16)));
@@ -45,6 +47,14 @@ function paintGrid(canvas, width, height, scale, valueAt) {
     if (value !== undefined) pixels[i] = table[Math.max(0, Math.min(255, Math.round((value - scale.low) * factor)))];
   }
   pen.putImageData(picture, 0, 0);
+}
+
+// Red, green and blue in [0, 1], one behind the other for each cell, as a picture.
+function colourPicture(values, width, height) {
+  const picture = new ImageData(width, height);
+  picture.data.fill(255);
+  for (let i = 0; i < width * height * 3; i++) picture.data[Math.floor(i / 3) * 4 + (i % 3)] = Math.round(values[i] * 255);
+  return picture;
 }
 
 // Whether white reads better than black on a colour of a table: by its luminance.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnnviz.nets.describe import FUNCTIONS, about, note, parameters_formula, window
-from cnnviz.nets.presets import Network
+from cnnviz.nets.layers import Network
 from cnnviz.trace import Trace
 
 

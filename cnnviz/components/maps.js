@@ -81,6 +81,19 @@ class MapView {
     else this.face.getContext("2d").putImageData(this.picture, 0, 0);
   }
 
+  // A colour picture: red, green and blue of a cell in [0, 1], one behind the other in `values`.
+  paintColours(values) {
+    this.spell = (at) => CHANNELS.map((name, channel) => `${name} ${exact(values[at * 3 + channel])}`).join(" · ");
+    this.picture = colourPicture(values, this.width, this.height);
+    this.face.getContext("2d").putImageData(this.picture, 0, 0);
+  }
+
+  // The number of a cell to its last digit; null where it has none.
+  spell(at) {
+    const value = this.valueAt(at);
+    return value === undefined ? null : exact(Math.fround(value));
+  }
+
   repaint() {
     this.paint(this.scale, this.valueAt, this.until);
   }
@@ -153,10 +166,10 @@ class MapView {
     const show = (event) => {
       const { row, column, at } = this.under(event);
       const padding = row < 0 || row >= this.rows || column < 0 || column >= this.columns;
-      const value = at < 0 ? undefined : this.valueAt(at);
+      const number = at < 0 ? null : this.spell(at);
       if (padding) tip.show(event, "padding", this.zeros ? "0" : "does not count");
-      else if (value === undefined) tip.hide();
-      else tip.show(event, where(at), exact(Math.fround(value)));
+      else if (number === null) tip.hide();
+      else tip.show(event, where(at), number);
     };
     this.box.addEventListener("pointermove", show);
     this.box.addEventListener("pointerdown", show);

@@ -4,6 +4,7 @@
 //   show(cell)  all numbers of a cell
 //   phase(t)    how far the step is, 0 to 1: the window glides, products light up one by one, the sum lands
 //   sentence(cell), formula(cell), picture()   for screen readers, for the formula, for slides
+//   loading     whether some of the cell's numbers are still on their way; show(cell) again when they are there
 // A layer is a row of the header with its arrays: input, kernel, bias, pre_activation, output (flat, channels last).
 
 const PHASES = { glide: 0.2, products: 0.65, sum: 0.85 }; // of a slow step, when each is over
@@ -379,7 +380,7 @@ function vectorView(count, across, label, context, name) {
   return view;
 }
 
-const acrossFor = (count) => (count > 400 ? 40 : count > 40 ? 20 : count);
+const acrossFor = (count) => (count > 2000 ? 64 : count > 400 ? 40 : count > 40 ? 20 : count);
 
 // Maps in one row: where each cell goes.
 class FlattenStage {
@@ -465,12 +466,14 @@ class DenseStage {
     this.curve = new Curve(layer.activation, layer.scales.pre.high);
     const linear = layer.activation === "linear";
     this.all = element("details", { ontoggle: () => this.list() }, element("summary", {}, `All ${this.inputs} products, the largest first`));
+    this.coming = element("p", { class: "coming", role: "status" });
+    this.falls = section("falls", "From zero to the pre-activation", this.coming, this.waterfall.box, this.all);
     this.box = [section("from", `Input: ${this.inputs} numbers (${layer.inputName})`, this.input.box, this.legends[0].box,
       element("h4", {}, "Their weights to this unit"), this.weights.box, this.legends[1].box),
     section("to", `Output: ${this.cells} ${layer.labels ? "logits" : "units"}`, this.output.box, ...(layer.labels ? [] : [this.legends[2].box])),
     element("div", { class: "result" }, element("div", { class: "line" }, sum.box, operator("+"), bias.box, operator("="), pre.box, ...(linear ? [] : [operator("→"), output.box])),
       ...(linear ? [] : [this.curve.box])),
-    element("div", { class: "work" }, section("falls", "From zero to the pre-activation", this.waterfall.box, this.all))];
+    element("div", { class: "work" }, this.falls)];
     this.input.paint(layer.scales.input, (at) => layer.input[at]);
     this.legends[0].show(layer.scales.input);
     this.legends[1].show(layer.scales.kernel);
@@ -484,24 +487,36 @@ class DenseStage {
     return `map ${at % maps}, ${Math.floor(cell / width)}/${cell % width}`;
   }
 
+  // Of a layer whose kernel is not sent whole: undefined until the unit's column is there.
   weight(at) {
-    return this.layer.kernel[at * this.cells + this.at];
+    const { kernel } = this.layer;
+    return kernel ? kernel[at * this.cells + this.at] : this.column?.[at];
+  }
+
+  // The sum: on its way as long as the weights are.
+  sumText() {
+    return this.loading ? "…" : exact(Math.fround(this.sum));
   }
 
   show(cell) {
     const { layer } = this;
     this.at = cell;
+    this.column = layer.store?.of(cell);
+    this.loading = !layer.kernel && !this.column;
+    this.falls.classList.toggle("loading", this.loading);
+    this.coming.textContent = this.loading ? `Loading the weights of ${cellName(layer, this, cell)} …` : "";
     this.products = Float64Array.from(layer.input, (value, at) => value * this.weight(at));
     this.order = range(this.inputs).sort((a, b) => Math.abs(this.products[b]) - Math.abs(this.products[a]));
     this.sum = this.products.reduce((a, b) => a + b, 0);
     this.weights.paint(layer.scales.kernel, (at) => this.weight(at));
     const pre = layer.pre_activation[cell];
-    this.terms.sum.number.textContent = exact(Math.fround(this.sum));
+    this.terms.sum.number.textContent = this.sumText();
     this.terms.bias.number.textContent = exact(layer.bias[cell]);
     this.terms.pre.number.textContent = exact(pre);
     this.terms.output.number.textContent = exact(layer.output[cell]);
     this.curve.point(pre, layer.output[cell]);
     this.output.outline(Math.floor(cell / this.across), cell % this.across);
+    if (this.loading) return;
     let running = 0;
     const rows = this.order.slice(0, TOP).map((at) => {
       const from = running;
@@ -518,7 +533,7 @@ class DenseStage {
 
   // The whole list, only while somebody looks at it.
   list() {
-    if (!this.all.open) return;
+    if (!this.all.open || this.loading) return;
     this.table ??= this.all.appendChild(element("ol"));
     this.table.replaceChildren(...this.order.map((at) => element("li", {},
       `${this.inputName(at)}: ${exact(this.layer.input[at])} × ${exact(this.weight(at))} = ${exact(Math.fround(this.products[at]))}`)));
@@ -532,6 +547,7 @@ class DenseStage {
 
   sentence(cell) {
     const { layer } = this;
+    if (this.loading) return `${cellName(layer, this, cell)}: its weights are loading.`;
     return `${cellName(layer, this, cell)}: ${this.inputs} products add up to ${short(this.sum)}; the bias makes it ${short(layer.pre_activation[cell])}; the largest product is ${short(this.products[this.order[0]])} from ${this.inputName(this.order[0])}.`;
   }
 
@@ -539,11 +555,11 @@ class DenseStage {
     const { layer } = this;
     const pre = layer.pre_activation[cell];
     return [equation(sub("z", mi("u")), `${sigma("i")}${sub("x", mi("i"))}<mo>·</mo>${sub("w", `${mi("i")}<mo>,</mo>${mi("u")}`)}<mo>+</mo>${sub("b", mi("u"))}`),
-      equation(sub("z", mn(cell)), `${mn(this.sum)}${signed(layer.bias[cell], 1)}${equals(this.sum, layer.bias[cell], pre)}${mn(pre)}`), ...activated(layer.activation, pre, layer.output[cell])];
+      equation(sub("z", mn(cell)), `${this.loading ? "<mo>⋯</mo>" : mn(this.sum)}${signed(layer.bias[cell], 1)}${equals(this.loading ? NaN : this.sum, layer.bias[cell], pre)}${mn(pre)}`), ...activated(layer.activation, pre, layer.output[cell])];
   }
 
   picture() {
-    return [{ view: this.input, caption: this.layer.inputName }, { fall: this.waterfall }];
+    return [{ view: this.input, caption: this.layer.inputName }, ...(this.loading ? [] : [{ fall: this.waterfall }])];
   }
 
   words() {

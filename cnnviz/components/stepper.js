@@ -103,6 +103,14 @@ class Stepper {
     this.stage.phase(t);
   }
 
+  // What the cell was waiting for is there.
+  arrived() {
+    if (!this.stage?.loading) return;
+    this.stage.show(this.cell);
+    this.stage.phase(this.t);
+    if (!this.rushing()) this.write();
+  }
+
   // Too fast to read formulas along: they come when it stops.
   rushing() {
     return this.playing && this.speed > READABLE;
@@ -176,6 +184,10 @@ class Stepper {
       // After a stall, or in a tab that was hidden, it goes on from where it was.
       let t = this.t + (Math.min(Math.max(now - before, 0), LATE) / 1000) * pace();
       before = now;
+      if (this.playing && this.stage.loading) {
+        this.frame = requestAnimationFrame(frame);
+        return;
+      }
       let { cell } = this;
       if (this.playing) {
         // Round-off must not make 60 cells a second at 60 frames a second skip some and repeat others.

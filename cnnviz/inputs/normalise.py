@@ -129,3 +129,19 @@ def raw(picture: np.ndarray) -> Input:
 def as_pixels(picture: np.ndarray) -> np.ndarray:
     """uint8 (…, 28, 28), one picture or many, to float32 (…, 28, 28, 1) in [0, 1]."""
     return (picture.astype(np.float32) / 255)[..., None]
+
+
+def fit(pixels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """An input as a network for images of another size, or with or without colours, is given it.
+
+    Args:
+        pixels: float32 (height, width, channels) in [0, 1].
+        shape: the (height, width, channels) that is wanted.
+    """
+    height, width, channels = shape
+    if pixels.shape[2] > channels:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None]
+    if pixels.shape[:2] != (height, width):
+        smaller = pixels.shape[0] > height
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    return np.ascontiguousarray(np.broadcast_to(pixels.reshape(height, width, -1), shape))

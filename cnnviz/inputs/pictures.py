@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
 from cnnviz.inputs.errors import InputError
-from cnnviz.inputs.normalise import INK, Input, Step, normalise, raw
+from cnnviz.inputs.normalise import INK, Input, Step, fit, normalise, raw
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
@@ -89,6 +89,27 @@ def from_picture(data: bytes, how: str = "photo") -> Input:
         raise
     except (cv2.error, ArithmeticError, ValueError, IndexError, MemoryError) as error:
         raise InputError("The picture could not be read as a digit: try another one.") from error
+
+
+def for_network(data: bytes, how: str, shape: tuple[int, int, int]) -> Input:
+    """Make a picture file into what a network of this input shape expects.
+
+    A network for colour pictures is given the middle square of it, in colour, made smaller, whatever `how` says.
+
+    Raises:
+        InputError: as `from_picture`.
+    """
+    if shape[2] == 1:
+        read = from_picture(data, how)
+        return Input(fit(read.pixels, shape), read.steps)
+    picture = decode(data)
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = picture[top : top + side, left : left + side]
+    small = cv2.resize(square, shape[1::-1], interpolation=cv2.INTER_AREA if side > shape[0] else cv2.INTER_LINEAR)
+    pixels = fit(small.reshape(*small.shape[:2], -1) / np.float32(255), shape)
+    return Input(pixels, (Step("the picture", picture), Step("its middle", square), Step("as it is read", small)))
 
 
 def decode(data: bytes, least: int = MIN_SIDE) -> np.ndarray:

@@ -2,41 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import keras
 
-from cnnviz.nets.presets import PRESETS, Conv, Dense, Flatten, Layer, Network, Pool, Softmax
-from cnnviz.nets.weights import load_weights
+from cnnviz.nets.layers import Conv, Dense, Flatten, Layer, Network, Pool, Softmax
+from cnnviz.nets.presets import PRESETS
+from cnnviz.nets.weights import Weights, load_weights
 
 POOLING = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
 
 
-def keras_layer(layer: Layer) -> keras.layers.Layer:
-    """The Keras layer that a row of the preset's table stands for, of the same name."""
+INITIALIZERS = {
+    "glorot_uniform": keras.initializers.GlorotUniform,
+    "he_normal": keras.initializers.HeNormal,
+    "random_normal": keras.initializers.RandomNormal,
+}
+
+
+def keras_layers(layer: Layer, initializer: str) -> Iterator[keras.layers.Layer]:
+    """The Keras layer that a row of the table stands for, of the same name, and its dropout, if it has any."""
+    # A new object for each layer: one that is used twice gives the same numbers twice.
+    start = {"kernel_initializer": INITIALIZERS[initializer](), "activation": layer.activation, "name": layer.name}
     match layer:
         case Conv():
-            return keras.layers.Conv2D(
-                layer.filters, layer.kernel, layer.stride, layer.padding, activation=layer.activation, name=layer.name
-            )
+            yield keras.layers.Conv2D(layer.filters, layer.kernel, layer.stride, layer.padding, **start)
         case Pool():
-            return POOLING[layer.mode](pool_size=layer.window, padding=layer.padding, name=layer.name)
+            yield POOLING[layer.mode](pool_size=layer.window, padding=layer.padding, name=layer.name)
         case Flatten():
-            return keras.layers.Flatten(name=layer.name)
+            yield keras.layers.Flatten(name=layer.name)
         case Dense():
-            return keras.layers.Dense(layer.units, activation=layer.activation, name=layer.name)
+            # The logits stay in 32 bits where the rest is trained with 16: a softmax of 16 bits overflows.
+            yield keras.layers.Dense(layer.units, dtype="float32" if layer.name == "logits" else None, **start)
         case Softmax():
-            return keras.layers.Softmax(name=layer.name)
-    raise TypeError(f"no such layer kind: {layer!r}")
+            yield keras.layers.Softmax(name=layer.name, dtype="float32")
+    if getattr(layer, "dropout", 0):
+        yield keras.layers.Dropout(layer.dropout, name=f"{layer.name}_dropout")
 
 
-def build(network: Network) -> keras.Model:
+def build(network: Network, initializer: str = "glorot_uniform") -> keras.Model:
     """An untrained model: (batch, *input_shape) float32 in [0, 1] to (batch, classes) probabilities."""
-    return keras.Sequential([keras.Input(network.input_shape), *map(keras_layer, network.layers)], name=network.name)
+    layers = (made for layer in network.layers for made in keras_layers(layer, initializer))
+    return keras.Sequential([keras.Input(network.input_shape), *layers], name=network.name)
+
+
+def weights_of(model: keras.Model) -> Weights:
+    """Every layer's kernel and bias, float32."""
+    return {layer.name: tuple(keras.ops.convert_to_numpy(part) for part in layer.weights)
+            for layer in model.layers if layer.trainable_variables}  # fmt: skip
+
+
+def set_weights(model: keras.Model, weights: Weights) -> None:
+    """Give every layer its kernel and bias."""
+    for layer, arrays in weights.items():
+        model.get_layer(layer).set_weights(arrays)
 
 
 def load_model(name: str) -> keras.Model:
     """A preset with its shipped weights."""
     network = PRESETS[name]
     model = build(network)
-    for layer, arrays in load_weights(network).items():
-        model.get_layer(layer).set_weights(arrays)
+    set_weights(model, load_weights(network))
     return model

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from cnnviz.arithmetic import receptive_field, total_padding
-from cnnviz.nets.presets import Layer, Network, Shape
+from cnnviz.nets.layers import Layer, Network, Shape
 
-FUNCTIONS = {"relu": "ReLU", "tanh": "tanh", "linear": ""}
+FUNCTIONS = {"relu": "ReLU", "tanh": "tanh", "sigmoid": "sigmoid", "linear": ""}
 
 
 def note(layer: Layer) -> str:

@@ -1,150 +1,23 @@
-"""The zoo: every preset as a table of its layers. Plain data, so that the web process can read it without Keras."""
+"""The zoo: every preset as the blocks that it is made of."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import prod
-
-from cnnviz.arithmetic import conv_parameters, dense_parameters, output_size
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Conv:
-    """A two-dimensional convolution with a bias; `kernel` is the side of a square."""
-
-    name: str
-    filters: int
-    kernel: int
-    padding: str
-    activation: str
-    stride: int = 1
-    kind = "conv"
-
-    def output_shape(self, shape: Shape) -> Shape:
-        height, width, _ = shape
-        return (*(output_size(n, self.kernel, self.stride, self.padding) for n in (height, width)), self.filters)
-
-    def parameters(self, shape: Shape) -> int:
-        return conv_parameters(self.kernel, shape[-1], self.filters)
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Max or average pooling, channel by channel; the stride is the window's size."""
-
-    name: str
-    window: int
-    mode: str
-    activation = "linear"
-    padding = "valid"
-    kind = "pool"
-
-    @property
-    def stride(self) -> int:
-        return self.window
-
-    def output_shape(self, shape: Shape) -> Shape:
-        height, width, channels = shape
-        return (*(output_size(n, self.window, self.stride, self.padding) for n in (height, width)), channels)
-
-    def parameters(self, shape: Shape) -> int:
-        return 0
-
-
-@dataclass(frozen=True)
-class Flatten:
-    """Every cell in one row: by row, then column, then channel."""
-
-    name: str
-    activation = "linear"
-    kind = "flatten"
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return (prod(shape),)
-
-    def parameters(self, shape: Shape) -> int:
-        return 0
-
-
-@dataclass(frozen=True)
-class Dense:
-    """A weighted sum of every input plus a bias, for each unit."""
-
-    name: str
-    units: int
-    activation: str
-    kind = "dense"
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return (self.units,)
-
-    def parameters(self, shape: Shape) -> int:
-        return dense_parameters(shape[-1], self.units)
-
-
-@dataclass(frozen=True)
-class Softmax:
-    """Logits to probabilities: exp(z) / sum of exp(z)."""
-
-    name: str
-    activation = "linear"
-    kind = "softmax"
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return shape
-
-    def parameters(self, shape: Shape) -> int:
-        return 0
-
-
-Layer = Conv | Pool | Flatten | Dense | Softmax
-
-
-@dataclass(frozen=True)
-class Network:
-    """A preset: what goes in, and the layers in order."""
-
-    name: str
-    title: str
-    about: str
-    input_shape: Shape
-    classes: tuple[str, ...]
-    layers: tuple[Layer, ...]
-
-    def shapes(self) -> tuple[Shape, ...]:
-        """The output shape of every layer, without a batch axis, channels last."""
-        shapes, shape = [], self.input_shape
-        for layer in self.layers:
-            shape = layer.output_shape(shape)
-            shapes.append(shape)
-        return tuple(shapes)
-
-    def parameters(self) -> tuple[int, ...]:
-        """The number of trained weights of every layer."""
-        return tuple(
-            layer.parameters(shape)
-            for layer, shape in zip(self.layers, (self.input_shape, *self.shapes()), strict=False)
-        )
-
-
-DIGITS = tuple("0123456789")
+from cnnviz.nets.blocks import Block, Hidden, network_of
+from cnnviz.nets.layers import Network
 
 
 def _lenet(name: str, title: str, about: str, activation: str, pool: str) -> Network:
-    return Network(name, title, about, (28, 28, 1), DIGITS, (
-        Conv("conv1", filters=6, kernel=5, padding="same", activation=activation),
-        Pool("pool1", window=2, mode=pool),
-        Conv("conv2", filters=16, kernel=5, padding="valid", activation=activation),
-        Pool("pool2", window=2, mode=pool),
-        Flatten("flatten"),
-        Dense("dense1", units=120, activation=activation),
-        Dense("dense2", units=84, activation=activation),
-        Dense("logits", units=10, activation="linear"),
-        Softmax("softmax"),
-    ))  # fmt: skip
+    parts = {"activation": activation, "pool": pool}
+    blocks = [Block(6, 5, **parts), Block(16, 5, padding="valid", **parts)]
+    return network_of(name, title, about, "mnist", blocks, [Hidden(120, activation), Hidden(84, activation)])
 
+
+def _book(name: str, title: str, about: str, dataset: str, dropout: float = 0.0) -> Network:
+    blocks = [Block(32, 4, dropout=dropout), Block(64, 4, dropout=dropout)]
+    return network_of(name, title, about, dataset, blocks, [Hidden(1024, dropout=dropout)])
+
+
+_TUTORIAL = [Block(32, 3, padding="valid"), Block(64, 3, padding="valid"), Block(64, 3, padding="valid", pool="none")]
 
 PRESETS: dict[str, Network] = {
     network.name: network
@@ -153,18 +26,27 @@ PRESETS: dict[str, Network] = {
         _lenet("lenet5-1998", "LeNet-5, 1998",
                "Close to the network of LeCun, Bottou, Bengio and Haffner (1998): tanh and average pooling.",
                "tanh", "average"),
-        Network("tf-tutorial", "TensorFlow tutorial",
-                "The network of TensorFlow's tutorial \"Convolutional Neural Network (CNN)\", here on MNIST.",
-                (28, 28, 1), DIGITS, (
-            Conv("conv1", filters=32, kernel=3, padding="valid", activation="relu"),
-            Pool("pool1", window=2, mode="max"),
-            Conv("conv2", filters=64, kernel=3, padding="valid", activation="relu"),
-            Pool("pool2", window=2, mode="max"),
-            Conv("conv3", filters=64, kernel=3, padding="valid", activation="relu"),
-            Flatten("flatten"),
-            Dense("dense1", units=64, activation="relu"),
-            Dense("logits", units=10, activation="linear"),
-            Softmax("softmax"),
-        )),
+        network_of("quick-mnist", "Quick, MNIST", "Ours: over 99 % of MNIST in seconds.", "mnist",
+                   [Block(16, 5), Block(32, 3)], [Hidden(64)]),
+        network_of("tf-tutorial", "TensorFlow tutorial",
+                   "The network of TensorFlow's tutorial \"Convolutional Neural Network (CNN)\", here on MNIST.",
+                   "mnist", _TUTORIAL, [Hidden(64)]),
+        network_of("low-level", "Low-level TensorFlow",
+                   "The network of tutorials that write every gradient step out: 200 steps on MNIST.",
+                   "mnist", [Block(32, 5), Block(64, 5)], [Hidden(1024)]),
+        _book("book-mnist-adam", "Book, MNIST, Adam", "A textbook's network with one wide dense layer.", "mnist"),
+        _book("book-mnist-sgd", "Book, MNIST, SGD", "The same network as learned by plain gradient descent.", "mnist"),
+        network_of("fashion", "Fashion-MNIST", "A tutorial's network for photos of clothes.", "fashion_mnist",
+                   [Block(64, 3, padding="valid"), Block(64, 3, padding="valid")], [Hidden(128)]),
+        network_of("small-fashion", "Small, Fashion-MNIST", "Ours: fewer weights, read better, learned faster.",
+                   "fashion_mnist", [Block(32, 3), Block(64, 3), Block(96, 3)], [Hidden(128, dropout=0.3)]),
+        _book("book-cifar", "Book, CIFAR-10", "The textbook's network on small colour photos, with dropout.",
+              "cifar10", 0.2),
+        _book("book-cifar-20", "Book, CIFAR-10, 20 epochs", "The same, left to learn for twice as long.",
+              "cifar10", 0.2),
+        network_of("small-cifar", "Small, CIFAR-10", "Ours: a fifteenth of the weights, read better.", "cifar10",
+                   [Block(32, 3), Block(64, 3), Block(128, 3)], [Hidden(80, dropout=0.2)]),
+        network_of("small-digits", "Small, optical digits", "For scikit-learn's digits of 8x8 pixels.", "digits",
+                   [Block(16, 3), Block(32, 3)], [Hidden(32)]),
     )
 }  # fmt: skip

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import zipfile
-from functools import cache
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from cnnviz.nets.presets import Network
+from cnnviz.nets.layers import Network
 
 SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "weights"
 
@@ -21,26 +23,58 @@ class WeightsError(ValueError):
     """A weights file that is missing, damaged or made for another network; the message says so in one sentence."""
 
 
-@cache
-def shipped_weights(network: Network) -> Weights:
-    """The weights in assets/weights, read once."""
-    return load_weights(network)
-
-
 def load_weights(network: Network, folder: Path = SHIPPED) -> Weights:
-    """Read `folder/<network.name>.npz` as float32.
+    """Read `folder/<network.name>.npz` as float32. Raises WeightsError as `read_weights` does."""
+    return read_weights(network, folder / f"{network.name}.npz")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network and the file of its weights. `changed` tells one state of that file from another."""
+
+    network: Network
+    file: Path
+    changed: int = 0
+
+    def weights(self) -> Weights:
+        """Read once and kept for a while. Raises WeightsError as `read_weights` does."""
+        return _kept(self)
+
+
+@lru_cache(maxsize=16)
+def _kept(model: Model) -> Weights:
+    return read_weights(model.network, model.file)
+
+
+def shipped(network: Network) -> Model:
+    """A preset with the weights in assets/weights."""
+    return Model(network, SHIPPED / f"{network.name}.npz")
+
+
+def model_of(network: Network, file: Path) -> Model:
+    """A network with a file of weights that may be written anew."""
+    try:
+        return Model(network, file, file.stat().st_mtime_ns)
+    except OSError:
+        return Model(network, file)
+
+
+def read_weights(network: Network, path: Path) -> Weights:
+    """Read one `.npz` as float32.
 
     Raises:
         WeightsError: no such file, a damaged one, or shapes that do not fit the network.
     """
-    path = folder / f"{network.name}.npz"
+    ours = path.parent == SHIPPED
+    advice = ": run `make weights`" if ours else ""
     try:
         with np.load(path, allow_pickle=False) as packed:
             arrays = {key: packed[key].astype(np.float32) for key in packed.files}
     except FileNotFoundError:
-        raise WeightsError(f"There are no weights for {network.name}: run `make weights` to train them.") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"The weights file {path.name} is damaged ({error}): run `make weights`.") from error
+        raise WeightsError(f"There are no weights for {network.name}"
+                           f"{': run `make weights` to train them' if ours else ''}.") from None  # fmt: skip
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise WeightsError(f"The weights file {path.name} is damaged ({error}){advice}.") from error
     weights: Weights = {}
     shape = network.input_shape
     for layer, output_shape, count in zip(network.layers, network.shapes(), network.parameters(), strict=True):
@@ -55,14 +89,36 @@ def load_weights(network: Network, folder: Path = SHIPPED) -> Weights:
     return weights
 
 
+def write_weights(path: Path, weights: Weights, compressed: bool = False) -> None:
+    """Write one `.npz`. Raises OSError: it can't be written."""
+    arrays = {f"{name}/{part}": array for name, pair in weights.items()
+              for part, array in zip(("kernel", "bias"), pair, strict=True)}  # fmt: skip
+    with path.open("wb") as file:
+        (np.savez_compressed if compressed else np.savez)(file, **arrays)
+
+
+HALF_FROM = 100_000
+"""Weights from which on a layer is shipped with 16 bits each, of which the last four of the fraction are 0."""
+
+
+def shortened(weights: Weights) -> Weights:
+    """Large kernels as float16 with 6 bits of fraction: a third of the size on disk. The others are left alone."""
+
+    def short(array: np.ndarray) -> np.ndarray:
+        if array.size < HALF_FROM:
+            return array
+        bits = array.astype(np.float16).view(np.uint16)
+        return ((bits + np.uint16(8)) & np.uint16(0xFFF0)).view(np.float16)
+
+    return {name: tuple(map(short, pair)) for name, pair in weights.items()}
+
+
 def save_weights(network: Network, weights: Weights, card: dict, folder: Path = SHIPPED) -> Path:
     """Write `<network.name>.npz` and its card, each beside its name first and then renamed onto it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{network.name}.npz"
     partial = folder / f".{network.name}.npz"
-    with partial.open("wb") as file:
-        np.savez_compressed(file, **{f"{name}/{part}": array for name, pair in weights.items()
-                                     for part, array in zip(("kernel", "bias"), pair, strict=True)})  # fmt: skip
+    write_weights(partial, weights, compressed=True)
     partial.replace(path)
     partial = folder / f".{network.name}.json"
     partial.write_text(json.dumps(card, indent=2) + "\n")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cnnviz.nets.presets import Layer, Network
+from cnnviz.nets.layers import Layer, Network
 from cnnviz.nets.weights import Weights
 
 

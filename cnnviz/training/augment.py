@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
+
+Labelled = tuple[np.ndarray, np.ndarray]
+"""Images, uint8 (n, height, width, channels), and their labels, int32 (n,)."""
 
 STRIP = 1000
 """Images warped at once, one below the other: cv2.remap takes pictures of fewer than 32,768 rows."""
@@ -72,3 +77,55 @@ def thicken(images: np.ndarray, amount: np.ndarray) -> np.ndarray:
         changed = operation(column, cross).reshape(count, side + 1, side)[:, :side]
         result += (changed.astype(np.float32) - images) * share.astype(np.float32)[:, None, None]
     return np.round(result).astype(np.uint8)
+
+
+def shift(images: np.ndarray, rng: np.random.Generator, most: int = 2) -> np.ndarray:
+    """Every image moved by up to `most` pixels each way, what comes in being 0. uint8 (n, height, width, channels)."""
+    height, width = images.shape[1:3]
+    padded = np.pad(images, ((0, 0), (most, most), (most, most), (0, 0)))
+    moved = np.empty_like(images)
+    by = rng.integers(0, 2 * most + 1, (len(images), 2))
+    for down, right in np.ndindex(2 * most + 1, 2 * most + 1):
+        chosen = (by == (down, right)).all(axis=1)
+        moved[chosen] = padded[chosen, down : down + height, right : right + width]
+    return moved
+
+
+def mirror(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Every second image, on average, mirrored left to right."""
+    return np.where(rng.random((len(images), 1, 1, 1)) < 0.5, images[:, :, ::-1], images)
+
+
+SKETCHED, UNTOUCHED, STRENGTH, PEN, THINNEST, THICKEST = 0.35, 0.2, 0.5, 0.6, -0.35, 0.7
+"""Of "sketches": the share of drawn digits, of images that are not warped, how much the others are, the share that gets
+another pen, and how thin and thick that is."""
+
+
+def changed(
+    kind: str, train: Labelled, rng: np.random.Generator, sketches: Callable[[], Labelled] | None = None
+) -> Labelled:
+    """The images of one epoch.
+
+    Args:
+        kind: a name in `cnnviz.training.config.AUGMENTATIONS`.
+        train: what there is to learn from; as many images come back, in the same order unless digits are mixed in.
+        sketches: gives the drawn digits that "sketches" mixes in.
+    """
+    images, labels = train
+    match kind:
+        case "shift":
+            return shift(images, rng), labels
+        case "flip":
+            return mirror(shift(images, rng), rng), labels
+        case "warp":
+            return warp(images[..., 0], rng)[..., None], labels
+        case "sketches":
+            drawn, drawn_labels = sketches()
+            mixed, count = rng.random(len(images)) < SKETCHED, len(images)
+            which = rng.permutation(np.resize(np.arange(len(drawn)), mixed.sum()))
+            images, labels = images[..., 0].copy(), labels.copy()
+            images[mixed], labels[mixed] = drawn[which], drawn_labels[which]
+            images = np.where(rng.random((count, 1, 1)) < UNTOUCHED, images, warp(images, rng, STRENGTH))
+            amount = rng.uniform(THINNEST, THICKEST, count)
+            return thicken(images, amount * (rng.random(count) < PEN))[..., None], labels
+    return train

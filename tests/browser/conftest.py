@@ -5,9 +5,11 @@ import re
 import pytest
 from find_browser import ARGUMENTS, MISSING, find_browser
 from playwright.sync_api import Page, expect, sync_playwright
+from walking import until
 
 LAPTOP = {"viewport": {"width": 1400, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+USES = 20  # tests that one window is good for
 CANVAS = ".st-key-sketchpad canvas"
 
 expect.set_options(timeout=20_000)  # on a busy machine the first page of a server takes its time
@@ -39,10 +41,31 @@ def new_page(browser, server):
         context.close()
 
 
+@pytest.fixture(scope="session")
+def kept():
+    """The window that `page` hands from test to test: in a new one the app takes twice as long to open."""
+    return {"window": None, "uses": 0}
+
+
 @pytest.fixture
-def page(new_page):
-    """A laptop's window."""
-    return new_page()
+def page(browser, server, kept, request):
+    """A laptop's window that remembers nothing of the tests before; a new one after a failure, and now and then,
+    because Chromium's memory grows with what was open in it."""
+    if not kept["window"]:
+        kept.update(window=browser.new_context(base_url=server.url, **LAPTOP).new_page(), uses=0)
+    window = kept["window"]
+    kept["uses"] += 1
+    failed = request.session.testsfailed
+    yield window
+    if request.session.testsfailed > failed or kept["uses"] >= USES:
+        kept["window"] = None
+        window.context.close()
+        return
+    if window.url.startswith("http"):
+        window.evaluate("sessionStorage.clear(); localStorage.clear()")
+    window.context.clear_cookies()
+    window.goto("about:blank")
+    window.mouse.move(0, 0)
 
 
 @pytest.fixture
@@ -52,15 +75,25 @@ def phone(new_page):
 
 
 @pytest.fixture
-def dark_page(new_page):
+def dark_page(page):
     """A laptop's window that prefers dark colours."""
-    return new_page(color_scheme="dark")
+    page.emulate_media(color_scheme="dark")
+    yield page
+    page.emulate_media(color_scheme="null")
+
+
+@pytest.fixture
+def calm_page(page):
+    """A laptop's window that prefers reduced motion."""
+    page.emulate_media(reduced_motion="reduce")
+    yield page
+    page.emulate_media(reduced_motion="null")
 
 
 def on_canvas(page: Page, strokes) -> list[list[tuple[float, float]]]:
     """Strokes of (x, y) in 0..1 as points of the window, the canvas scrolled into it."""
     canvas = page.locator(CANVAS)
-    canvas.wait_for()
+    until(canvas)
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     return [[(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke] for stroke in strokes]

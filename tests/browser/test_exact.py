@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from walking import choose_layer, close, expect_place, go, grid, number, opened, random_cells, truth
+from random_network import random_trace
+from walking import CHOSEN, choose_layer, close, expect_place, go, grid, number, opened, random_cells, truth, until
 
 from cnnviz.arithmetic import field
 from cnnviz.nets.presets import PRESETS
@@ -118,12 +119,21 @@ def test_receptive_fields_in_the_browser_are_pythons(script, layers, n, data):
     assert sorted(found) == field(chain, index).tolist()
 
 
-@pytest.mark.parametrize("model", PRESETS)
+@pytest.mark.parametrize("model", CHOSEN)
 def test_what_the_step_page_shows_is_tensorflows(page, model):
-    """Every layer of every preset at random cells of random filters, read back from the page."""
-    rng = np.random.default_rng(11)
-    expected = truth(model, "two")
     opened(page, f"/step?model={model}&sample=two")
+    check_every_layer(page, truth(model, "two"))
+
+
+def test_what_the_stepper_shows_of_a_colour_network_is_its_trace(page, random_server):
+    """With a kernel of even size, 64 maps and a dense layer whose weights come column by column."""
+    opened(page, f"{random_server.url}/?page=step&model=book-cifar")
+    check_every_layer(page, random_trace(PRESETS["book-cifar"]))
+
+
+def check_every_layer(page, expected):
+    """Every layer at random cells of random filters, read back from the page."""
+    rng = np.random.default_rng(11)
     for record in expected.layers:
         layer, output, pre = record.layer, record.output, record.pre_activation
         choose_layer(page, layer.name)
@@ -144,6 +154,7 @@ def test_what_the_step_page_shows_is_tensorflows(page, model):
             continue
         for cell in rng.integers(0, output.size, 4).tolist():
             go(page, cell)
+            until(page.locator(".stage:not(:has(.loading))"))
             if layer.kind == "softmax":
                 assert np.float32(number(page, "output")) == output[cell]
                 assert np.float32(number(page, "logit")) == record.input[cell]

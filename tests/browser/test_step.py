@@ -18,12 +18,16 @@ LINK = "/step?sample=two&layer=conv2&filter=4&cell=3,4"
 def test_it_opens_ready_on_a_sample(page):
     opened(page, "/step")
     expect(page.locator("[data-layer=conv1]")).to_have_attribute("aria-pressed", "true")
-    expect(page).to_have_url(re.compile("sample=crossed-seven"))
+    page.wait_for_url(re.compile("sample=crossed-seven"))
     assert where(page) == "row 14, column 14"
 
 
-def test_keys_step_jump_and_change_the_filter(page):
+def test_keys_step_jump_change_the_filter_and_are_heard(page):
     opened(page, LINK)
+    page.keyboard.press("ArrowRight")
+    live = page.locator("[aria-live][data-role=step]")
+    expect(live).to_contain_text("conv2, filter 4, row 3, column 5: 150 products add up to")
+    page.keyboard.press("ArrowLeft")
     keys = "ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp", "End", "ArrowRight", "Home", "ArrowLeft"
     places = (3, 5), (4, 5), (4, 4), (3, 4), (9, 9), (9, 9), (0, 0), (0, 0)
     for key, (row, column) in zip(keys, places, strict=True):
@@ -84,10 +88,7 @@ def test_pointing_or_clicking_at_an_output_cell_goes_there(page):
     choose_layer(page, "softmax")
     page.locator(".class").nth(4).hover()
     expect_place(page, "class 4")
-
-
-def test_space_plays_after_a_click_with_the_mouse(page):
-    opened(page, LINK)
+    # Space plays after a click with the mouse.
     choose_layer(page, "conv1")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
@@ -101,7 +102,7 @@ def test_the_link_opens_to_the_same_numbers_elsewhere(page, new_page):
     opened(page, "/step?model=lenet5-1998&sample=three&layer=conv2&filter=7&cell=2,6")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("]")
-    expect(page).to_have_url(re.compile(r"layer=conv2&filter=8&cell=3%2C6"))
+    page.wait_for_url(re.compile(r"layer=conv2&filter=8&cell=3%2C6"))
     numbers = [number(page, name) for name in ("sum", "bias", "pre", "output")]
     other = new_page()
     opened(other, page.url)
@@ -116,7 +117,7 @@ def test_nothing_is_sent_while_stepping_and_playing(page):
     messages = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: messages.append(frame)))
     opened(page, LINK)
-    expect(page).to_have_url(re.compile("cell=3%2C4"))
+    page.wait_for_url(re.compile("cell=3%2C4"))
     page.wait_for_load_state("networkidle")
     messages.clear()
     for key in ["Space", "ArrowRight", "End", "]", "Home"]:
@@ -126,7 +127,7 @@ def test_nothing_is_sent_while_stepping_and_playing(page):
     page.locator(".pace").fill("7")
     page.keyboard.press("Space")
     expect_place(page, "unit 119")
-    expect(page).to_have_url(re.compile("layer=dense1"))
+    page.wait_for_url(re.compile("layer=dense1"))
     assert messages == []
 
 
@@ -149,15 +150,8 @@ def test_the_receptive_field_is_drawn_both_ways(page):
     expect(page.locator("[data-map=output] .tint")).to_have_count(0)
 
 
-def test_a_screen_reader_hears_the_step(page):
-    opened(page, LINK)
-    page.keyboard.press("ArrowRight")
-    live = page.locator("[aria-live][data-role=step]")
-    expect(live).to_contain_text("conv2, filter 4, row 3, column 5: 150 products add up to")
-
-
-def test_reduced_motion_steps_without_gliding(new_page):
-    page = new_page(reduced_motion="reduce")
+def test_reduced_motion_steps_without_gliding(calm_page):
+    page = calm_page
     opened(page, LINK)
     page.keyboard.press("ArrowRight")
     moved = page.locator(".window").first.evaluate("box => box.style.transform")
@@ -197,18 +191,18 @@ def test_a_map_on_the_draw_page_leads_here(page):
     expect(page.locator("[data-role=formula] math").first).to_be_attached(timeout=60_000)
     expect(page.locator("[data-layer=conv2]")).to_have_attribute("aria-pressed", "true")
     expect(page.locator("[data-filter='3']")).to_have_attribute("aria-pressed", "true")
-    expect(page).to_have_url(re.compile("sample=two"))
+    page.wait_for_url(re.compile("sample=two"))
     page.get_by_role("link", name="Draw").click()
     expect(page.locator(".st-key-prediction")).to_have_text(re.compile("^2"))
     page.get_by_role("link", name="Step through").click()
     expect(page.locator("[data-filter='3']")).to_have_attribute("aria-pressed", "true")  # where one was
-    expect(page).to_have_url(re.compile("sample=two"))
+    page.wait_for_url(re.compile("sample=two"))
 
 
 def test_another_sample_and_another_network_keep_the_place(page):
     opened(page, LINK)
     page.get_by_role("button", name="5", exact=True).click()
-    expect(page).to_have_url(re.compile("sample=five"))
+    page.wait_for_url(re.compile("sample=five"))
     expect_place(page, "row 3, column 4")
     expected = truth("lenet5", "five").layers[2].pre_activation[3, 4, 4]
     page.wait_for_function(
@@ -256,11 +250,9 @@ def test_a_picture_and_an_animation_can_be_saved(page, tmp_path):
         film.seek(frames - 1)
         assert np.abs(np.asarray(film.convert("RGB"), int) - first).mean() > 1  # the map has filled
     expect(page.locator("progress")).to_be_hidden()
-
-
-def test_an_animation_can_be_cancelled(page):
-    opened(page, "/step?sample=two&layer=conv1&filter=2")
+    # Another one, cancelled.
     page.get_by_role("button", name="Save as animation").click()
+    expect(page.locator("progress")).to_be_visible()
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("progress")).to_be_hidden()
     expect(page.get_by_role("button", name="Save as animation")).to_be_enabled()
@@ -285,7 +277,8 @@ def test_a_thumb_is_enough(phone):
         expect_no_sideways_scrolling(phone)
 
 
-@pytest.mark.parametrize("layer", ["conv1", "pool1", "conv2", "flatten", "dense1", "logits", "softmax"])
-def test_nothing_is_wider_than_the_window(page, layer):
-    opened(page, f"/step?sample=two&layer={layer}")
-    expect_no_sideways_scrolling(page)
+def test_nothing_is_wider_than_the_window(page):
+    opened(page, "/step?sample=two")
+    for layer in ["conv1", "pool1", "conv2", "flatten", "dense1", "logits", "softmax"]:
+        choose_layer(page, layer)
+        expect_no_sideways_scrolling(page)

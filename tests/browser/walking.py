@@ -1,24 +1,43 @@
 """Reading what the stepper shows, and moving it."""
 
 import re
+import time
 
 import numpy as np
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from cnnviz.inputs import normalise, parse_strokes, rasterise
 from cnnviz.inputs.samples import samples
 from cnnviz.nets.presets import PRESETS
-from cnnviz.nets.weights import load_weights
+from cnnviz.nets.weights import load_weights, shipped
 from cnnviz.trace import Trace, assemble
 from cnnviz.trace.tracer import trace
+
+CHOSEN = ["lenet5", "lenet5-1998", "tf-tutorial"]
+"""The presets whose every layer is read back in the browser: all that the others add is in random_app.py's."""
 
 READY = 60_000  # TensorFlow may still be starting under the first test
 
 
+def until(found: Locator, timeout: int = READY) -> None:
+    """Wait until there is such an element. `expect` looks ever less often, in the end once a second: where something
+    takes its time, like a page that opens, that adds half a second."""
+    deadline = time.monotonic() + timeout / 1000
+    while not found.count():
+        if time.monotonic() > deadline:
+            expect(found.first).to_be_attached(timeout=1)  # says what is missing
+        found.page.wait_for_timeout(20)
+
+
 def opened(page: Page, link: str) -> None:
     """Go to a page with a stepper and wait until it shows a cell."""
-    page.goto(link)
-    expect(page.locator("[data-role=formula] math").first).to_be_attached(timeout=READY)
+    page.goto(link, wait_until="commit")
+    until(page.locator("[data-role=formula] math"))
+
+
+def answered(page: Page, pattern: str) -> None:
+    """Wait until the Draw page's answer fits a pattern."""
+    until(page.locator(".st-key-prediction").filter(has_text=re.compile(pattern)))
 
 
 def as_number(text: str) -> float:
@@ -70,7 +89,7 @@ def choose_layer(page: Page, name: str) -> None:
 def truth(model: str, sample: str) -> Trace:
     """TensorFlow's numbers for a sample, computed here."""
     image = normalise(rasterise(parse_strokes(samples()[sample].strokes))).pixels
-    return assemble(PRESETS[model], load_weights(PRESETS[model]), image, trace(model, image[None])[0])
+    return assemble(PRESETS[model], load_weights(PRESETS[model]), image, trace(shipped(PRESETS[model]), image[None])[0])
 
 
 def close(found: float, expected: float, largest: float) -> bool:

@@ -77,7 +77,7 @@ def test_other_ways_and_models(tmp_path, digits, capfd):
     (("evaluate", "--dataset", "nist"), "there are mnist, fashion_mnist"),
     (("evaluate", "--model", "vgg"), "there are lenet5, lenet5-1998"),
     (("classify", "--model", "vgg", "x.png"), "there are lenet5, lenet5-1998"),
-    (("weights", "vgg"), "there are lenet5, lenet5-1998"),
+    (("reproduce", "vgg"), "there are lenet5, lenet5-1998"),
     (("datasets", "nist"), "there are mnist, fashion_mnist"),
     (("explain", "x.png", "--layer", "conv9", "--filter", "0"), "there are conv1, pool1"),
     (("explain", "x.png", "--model", "vgg", "--layer", "conv1", "--filter", "0"), "there are lenet5, lenet5-1998"),
@@ -149,7 +149,8 @@ def test_datasets_offline(tmp_path):
 def test_help_names_every_command():
     result = cnnviz("--help")
     assert result.returncode == 0
-    assert all(command in result.stdout for command in ("classify", "explain", "evaluate", "datasets", "weights"))
+    commands = ("classify", "explain", "evaluate", "datasets", "train", "reproduce")
+    assert all(command in result.stdout for command in commands)
 
 
 def test_a_reader_that_leaves_and_ctrl_c(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from cnnviz.nets.describe import table
 from cnnviz.nets.presets import PRESETS
-from cnnviz.nets.weights import WeightsError, load_card, load_weights, save_weights
+from cnnviz.nets.weights import SHIPPED, WeightsError, load_card, load_weights, save_weights, shortened
 
 LENET = PRESETS["lenet5"]
 each_preset = pytest.mark.parametrize("network", PRESETS.values(), ids=PRESETS)
@@ -31,9 +31,33 @@ def test_keras_builds_what_the_table_says(network):
     from cnnviz.nets.build import build
 
     model = build(network)
-    assert [layer.name for layer in model.layers] == [layer.name for layer in network.layers]
-    assert tuple(layer.output.shape[1:] for layer in model.layers) == network.shapes()
-    assert tuple(layer.count_params() for layer in model.layers) == network.parameters()
+    layers = [layer for layer in model.layers if not layer.name.endswith("_dropout")]
+    assert [layer.name for layer in layers] == [layer.name for layer in network.layers]
+    assert tuple(layer.output.shape[1:] for layer in layers) == network.shapes()
+    assert tuple(layer.count_params() for layer in layers) == network.parameters()
+    dropped = {layer.name.removesuffix("_dropout"): layer.rate for layer in model.layers if layer not in layers}
+    assert dropped == {layer.name: layer.dropout for layer in network.layers if getattr(layer, "dropout", 0)}
+
+
+@pytest.mark.parametrize(("name", "count"), [("fashion", 243_786), ("book-mnist-adam", 3_255_914),
+                                             ("book-cifar", 4_239_978)])  # fmt: skip
+def test_the_published_networks_have_the_published_number_of_parameters(name, count):
+    assert sum(PRESETS[name].parameters()) == count
+
+
+def test_ours_are_small_and_all_weights_together_are_light():
+    for name in ("quick-mnist", "small-fashion", "small-cifar", "small-digits"):
+        assert sum(PRESETS[name].parameters()) <= 300_000
+    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < 30_000_000
+
+
+def test_large_kernels_are_shortened_to_their_first_bits_and_small_ones_are_not():
+    rng = np.random.default_rng(1)
+    large, small = rng.normal(0, 0.05, (400, 300)).astype(np.float32), rng.normal(0, 1, 300).astype(np.float32)
+    (kernel, bias) = shortened({"dense1": (large, small)})["dense1"]
+    assert kernel.dtype == np.float16
+    np.testing.assert_allclose(kernel.astype(np.float32), large, rtol=2**-6, atol=1e-6)
+    assert bias is small
 
 
 @each_preset

@@ -9,27 +9,32 @@ from cnnviz.components.layers import layer_table, trace_arrays
 from cnnviz.components.network import as_choice, as_place
 from cnnviz.components.packing import pack
 from cnnviz.nets.presets import PRESETS
-from cnnviz.nets.weights import load_weights
+from cnnviz.nets.weights import load_weights, shipped
 from cnnviz.trace import assemble
 from cnnviz.trace.tracer import trace
 
 each_preset = pytest.mark.parametrize("network", PRESETS.values(), ids=PRESETS)
-IMAGES = np.random.default_rng(5).random((3, 28, 28, 1), np.float32)
+
+
+def images_for(network):
+    return np.random.default_rng(5).random((3, *network.input_shape), np.float32)
 
 
 def traced(network):
-    return assemble(network, load_weights(network), IMAGES[0], trace(network.name, IMAGES)[0])
+    images = images_for(network)
+    return assemble(network, load_weights(network), images[0], trace(shipped(network), images)[0])
 
 
 @each_preset
 def test_the_last_layer_is_what_keras_predicts(network):
     from cnnviz.nets.build import load_model
 
-    expected = load_model(network.name).predict(IMAGES, verbose=0)
-    for image, values, probabilities in zip(IMAGES, trace(network.name, IMAGES), expected, strict=True):
+    images = images_for(network)
+    expected = load_model(network.name).predict(images, verbose=0)
+    for image, values, probabilities in zip(images, trace(shipped(network), images), expected, strict=True):
         found = assemble(network, load_weights(network), image, values)
         assert np.abs(found.probabilities - probabilities).max() < 1e-6
-        assert found.label == str(probabilities.argmax())
+        assert found.label == network.classes[probabilities.argmax()]
 
 
 @each_preset
@@ -57,7 +62,7 @@ def test_a_pre_activation_is_the_sum_before_the_function(network):
 
 def test_each_layer_is_given_what_the_one_before_puts_out():
     layers = traced(PRESETS["lenet5"]).layers
-    assert np.array_equal(layers[0].input, IMAGES[0])
+    assert np.array_equal(layers[0].input, images_for(PRESETS["lenet5"])[0])
     for before, after in zip(layers, layers[1:], strict=False):
         assert after.input is before.output
 
@@ -65,7 +70,7 @@ def test_each_layer_is_given_what_the_one_before_puts_out():
 def test_numbers_of_another_network_are_refused():
     network = PRESETS["lenet5"]
     with pytest.raises(ValueError, match="lenet5 has"):
-        assemble(network, load_weights(network), IMAGES[0], np.zeros(20_000, np.float32))
+        assemble(network, load_weights(network), images_for(network)[0], np.zeros(20_000, np.float32))
 
 
 def test_packed_arrays_can_be_read_back():

@@ -27,7 +27,7 @@ app = AppTest.from_file("app.py", default_timeout=100)
 app.query_params["sample"] = "two"
 app.run()
 assert not app.exception and app.title, app
-for page in "step", "convolution", "pooling", "layers":
+for page in "step", "convolution", "pooling", "learning", "layers":
     app.switch_page("pages/" + page + ".py").run()
     assert not app.exception and app.markdown, page
 {BARRED}

@@ -21,7 +21,7 @@ from cnnviz.arithmetic import (
 )
 from cnnviz.nets.describe import window
 from cnnviz.nets.presets import PRESETS
-from cnnviz.nets.weights import load_weights
+from cnnviz.nets.weights import load_weights, shipped
 from cnnviz.trace import assemble
 
 MAPS = ("conv", "pool")
@@ -165,7 +165,7 @@ def traced(name):
     from cnnviz.trace.tracer import trace
 
     image = np.random.default_rng(7).random(PRESETS[name].input_shape, np.float32)
-    return assemble(PRESETS[name], load_weights(PRESETS[name]), image, trace(name, image[None])[0])
+    return assemble(PRESETS[name], load_weights(PRESETS[name]), image, trace(shipped(PRESETS[name]), image[None])[0])
 
 
 @pytest.mark.parametrize(("name", "number"), [
@@ -248,7 +248,8 @@ def test_a_cell_changes_with_its_field_and_with_nothing_else(name):
             seen[np.ix_(field(axes[0], row), field(axes[1], column))] = True
             other = rng.random(image.shape, np.float32)
             changed = np.stack([np.where(seen, image, other), np.where(seen, other, image)])
-            outside, inside = (assemble(network, {}, image, values) for values in trace(name, changed))
+            both = trace(shipped(network), changed)
+            outside, inside = (assemble(network, {}, image, values) for values in both)
             before = traced(name).layers[number].pre_activation
             assert np.isclose(outside.layers[number].pre_activation[row, column, filter], before[row, column, filter],
                               atol=1e-5 * np.abs(before).max(), rtol=0)  # fmt: skip

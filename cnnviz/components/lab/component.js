@@ -3,7 +3,6 @@
 const ONE_STEP_MS = 800; // changes of one setting that follow each other so fast are undone together
 const STEPS = 200; // that can be undone
 const ADDRESS_MS = 500; // the most often that the address is written
-const SLICES = ["red", "green", "blue"];
 
 export default function lab({ data, parentElement }) {
   parentElement.lab ??= new Lab(parentElement);
@@ -142,7 +141,7 @@ class Lab {
     }
     return { name: "output", kind: "conv", input: input.data, inputName: input.name, channels: input.channels, filters: 1, filter: 0, numbers: true,
       rows: axis(input.rows, kernel.rows, stride, dilation, padding), columns: axis(input.columns, kernel.columns, stride, dilation, padding),
-      kernel: applied, bias: [Math.fround(bias)], activation, labels: null, channelNames: input.channels === 3 ? SLICES : null,
+      kernel: applied, bias: [Math.fround(bias)], activation, labels: null, channelNames: input.channels === 3 ? CHANNELS : null,
       flipped: flip, kernelNote: flip ? "The kernel is turned by 180°, as convolution is defined" : "",
       edit: { input: this.state.input === "numbers" && ((at, value) => this.typedInput(at, value)), kernel: (at, value) => this.typedKernel(at, value, input.channels) } };
   }
@@ -179,7 +178,7 @@ class Lab {
     const input = picture ? { name: "grey", low: 0, high: 1 } : scaleFor(signed ? "diverging" : "sequential", layer.input);
     layer.scales = {
       input, output: layer.kind === "pool" ? input : layerScale(layer, layer.output), pre: layerScale(layer, layer.pre_activation, "pre_activation"),
-      channels: layer.channels === 3 ? SLICES.map((name) => ({ name, low: 0, high: 1 })) : undefined,
+      channels: layer.channels === 3 ? CHANNELS.map((name) => ({ name, low: 0, high: 1 })) : undefined,
     };
     if (layer.kind === "pool" && layer.channels === 3) layer.scales.output = layer.scales.channels[layer.filter];
     if (layer.kind === "conv") {
@@ -283,7 +282,7 @@ class Lab {
         labelled("Activation", choice("activation_", Object.entries(ACTIVATIONS).map(([name, { title }]) => [name, title]), (activation) => this.change({ activation }))),
         tick("flip", "true convolution (flip the kernel)"));
     } else {
-      this.mapField = labelled("Map", choice("map_", SLICES.map((name, at) => [at, name]), (map) => this.change({ map: Number(map) })));
+      this.mapField = labelled("Map", choice("map_", CHANNELS.map((name, at) => [at, name]), (map) => this.change({ map: Number(map) })));
       this.windowField = field("Window, rows × columns", element("div", { class: "pair" }, count("height", "Rows of the window", (height) => this.change({ height })), "×", count("width", "Columns of the window", (width) => this.change({ width }))));
       this.strideField = slider("stride", "Stride");
       this.paddingField = padding;
@@ -387,11 +386,11 @@ class Lab {
     this.partials = [...maps, layer.pre_activation].map((values, at) => {
       const view = new MapView({ rows: rows.out, columns: columns.out, label: `partial ${at}` });
       view.paint(scale, (i) => values[i]);
-      view.tell(this.tip, (i) => `${SLICES[at] ?? "sum"} · ${place(Math.floor(i / columns.out), i % columns.out)}`);
+      view.tell(this.tip, (i) => `${CHANNELS[at] ?? "sum"} · ${place(Math.floor(i / columns.out), i % columns.out)}`);
       return { view, outline: () => view.outline(Math.floor(this.stepper.cell / columns.out), this.stepper.cell % columns.out) };
     });
     const signs = ["+", "+", `+ ${compact(layer.bias[0])} =`];
-    const figures = this.partials.flatMap(({ view }, at) => [section("grid", SLICES[at] ?? "their sum: one map", view.box), ...(signs[at] ? [operator(signs[at])] : [])]);
+    const figures = this.partials.flatMap(({ view }, at) => [section("grid", CHANNELS[at] ?? "their sum: one map", view.box), ...(signs[at] ? [operator(signs[at])] : [])]);
     this.more.replaceChildren(element("h4", {}, "Each channel is slid over with its own slice of the kernel; the three results are added, cell by cell, into one map"), element("div", { class: "partials" }, ...figures), bar.box);
     this.partials.forEach(({ outline }) => outline());
   }

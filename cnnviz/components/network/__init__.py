@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from cnnviz.components.files import register
 from cnnviz.components.layers import layer_table, trace_arrays
 from cnnviz.components.packing import pack
-from cnnviz.nets.presets import Network
+from cnnviz.nets.layers import Network
 from cnnviz.trace import Trace
 
-_mount = register("network", "elements", "unpack", "colours", "numbers", "maps")
+_mount = register("network", "elements", "unpack", "colours", "numbers", "maps", "network/sheet")
 
 
 class Clicked(NamedTuple):

@@ -12,6 +12,20 @@ export default function network({ data, parentElement, setStateValue, setTrigger
   };
 }
 
+const isColour = (layer) => layer.kind === "input" && layer.shape[2] === 3;
+
+function mapName(layer, filter, between) {
+  if (layer.kind !== "input") return `${layer.name}${between}filter ${filter}`;
+  return isColour(layer) ? `${layer.name}${between}${CHANNELS[filter]}` : layer.name;
+}
+
+// Red, green and blue of each cell as one picture.
+function paintPicture(canvas, values, [height, width]) {
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+  canvas.getContext("2d").putImageData(colourPicture(values, width, height), 0, 0);
+}
+
 class NetworkView {
   constructor(root) {
     this.layersBox = root.querySelector(".layers");
@@ -30,9 +44,12 @@ class NetworkView {
     box.addEventListener("pointerdown", (event) => this.hover(event));
     box.addEventListener("pointerleave", () => this.tip.hide());
     box.addEventListener("keydown", (event) => this.key(event));
-    this.resize = new ResizeObserver(() => this.wire());
+    this.resize = new ResizeObserver(() => {
+      for (const { sheet } of this.parts ?? []) sheet?.fit();
+      this.wire();
+    });
     this.resize.observe(this.layersBox);
-    this.canvases = new Map(); // canvas -> what its cells are
+    this.canvases = new Map(); // a canvas, or a button over a part of one -> what its cells are
   }
 
   remove() {
@@ -57,6 +74,11 @@ class NetworkView {
     return layerScale(layer, this.numbers(layer, part).data, part);
   }
 
+  // A colour picture's channels have a scale each.
+  mapScale(layer, filter, part = this.part) {
+    return isColour(layer) ? { name: CHANNELS[filter], low: 0, high: 1 } : this.scale(layer, part);
+  }
+
   build() {
     this.canvases.clear();
     this.parts = this.network.layers.map((layer) => this.buildLayer(layer));
@@ -74,33 +96,47 @@ class NetworkView {
       element("p", { class: "small" }, layer.note));
     const box = element("section", { class: "layer", "aria-label": `${layer.name}: ${layer.note}` }, header, maps, legend.box);
     const cells = [];
-    let width = "minmax(0, 1fr)";
+    let [width, sheet, picture] = ["minmax(0, 1fr)", null, null];
     if (layer.shape.length === 3) {
-      const filters = layer.shape[2];
-      const across = filters === 1 ? 1 : filters <= 8 ? 2 : Math.ceil(Math.sqrt(filters));
-      maps.style.gridTemplateColumns = `repeat(${across}, 1fr)`;
-      if (filters === 1) box.classList.add("image");
-      width = `minmax(0, ${{ 1: 1.1, 2: 1.75 }[across] ?? 2.3}fr)`;
-      for (let filter = 0; filter < filters; filter++) cells.push(this.mapButton(layer, filter));
+      const [rows, columns, filters] = layer.shape;
+      const colour = isColour(layer);
+      const across = colour ? 3 : filters === 1 ? 1 : filters <= 8 ? 2 : Math.ceil(Math.sqrt(filters));
+      sheet = new Sheet(filters, rows, columns, across);
+      if (layer.kind === "input") box.classList.add("image");
+      width = `minmax(0, ${colour ? 1.5 : filters === 1 ? 1.1 : across === 2 ? 1.75 : 2.3}fr)`;
+      for (let filter = 0; filter < filters; filter++) cells.push(this.mapButton(layer, filter, sheet));
+      if (colour) {
+        picture = element("canvas", { class: "picture", role: "img", "aria-label": "input, a colour picture", onclick: () => this.choose(layer.name, 0) });
+        this.canvases.set(picture, { layer, colours: true });
+        maps.before(picture);
+      }
+      maps.classList.add("sheet");
+      maps.append(sheet.canvas);
     } else if (layer.labels) {
       for (let unit = 0; unit < layer.shape[0]; unit++) cells.push(this.rowButton(layer, unit));
-      width = "minmax(6rem, 1fr)";
+      width = `minmax(${5.5 + 0.5 * Math.max(...layer.labels.map((label) => label.length))}rem, 1fr)`;
     } else {
       box.classList.add("vector");
-      cells.push(this.mapButton(layer, 0));
+      cells.push(this.vectorButton(layer));
       width = "minmax(3.7rem, 0.5fr)";
     }
     maps.append(...cells.map((cell) => cell.button));
-    return { layer, box, cells, legend, width };
+    return { layer, box, cells, legend, width, sheet, picture };
   }
 
-  mapButton(layer, filter) {
+  // A map is a part of its layer's sheet with a button over it.
+  mapButton(layer, filter, sheet) {
+    const button = element("button", { class: "map", type: "button", "aria-label": mapName(layer, filter, ", "), "aria-pressed": "false",
+      style: sheet.place(filter), onclick: () => this.choose(layer.name, filter) });
+    this.canvases.set(button, { layer, filter, rows: sheet.rows, columns: sheet.columns });
+    return { button, filter };
+  }
+
+  vectorButton(layer) {
     const canvas = element("canvas");
-    const name = layer.shape.length === 3 && layer.kind !== "input" ? `${layer.name}, filter ${filter}` : layer.name;
-    const button = element("button", { class: "map", type: "button", "aria-label": name, "aria-pressed": "false",
-      onclick: () => this.choose(layer.name, filter) }, canvas);
-    this.canvases.set(canvas, { layer, filter });
-    return { button, canvas, filter };
+    const button = element("button", { class: "map", type: "button", "aria-label": layer.name, "aria-pressed": "false", onclick: () => this.choose(layer.name, 0) }, canvas);
+    this.canvases.set(canvas, { layer, filter: 0 });
+    return { button, canvas, filter: 0 };
   }
 
   rowButton(layer, unit) {
@@ -128,9 +164,16 @@ class NetworkView {
   }
 
   paint() {
-    for (const { layer, cells, legend } of this.parts) {
+    for (const { layer, cells, legend, sheet, picture } of this.parts) {
       const scale = this.scale(layer);
-      const { data } = this.numbers(layer);
+      const { data, shape } = this.numbers(layer);
+      legend.show(scale);
+      if (picture) paintPicture(picture, data, shape);
+      if (sheet) {
+        const scales = cells.map(({ filter }) => (isColour(layer) ? this.mapScale(layer, filter) : scale));
+        sheet.paint((map) => scales[map], (map, i) => data[i * shape[2] + map]);
+        continue;
+      }
       for (const { canvas, filter, text, button } of cells) {
         if (text) {
           this.paintBar(canvas, scale, data[filter]);
@@ -138,7 +181,6 @@ class NetworkView {
           button.classList.toggle("top", data.every((value) => value <= data[filter]));
         } else this.paintMap(canvas, layer, filter, this.part, scale);
       }
-      legend.show(scale);
     }
     this.mark();
     this.detail();
@@ -183,7 +225,7 @@ class NetworkView {
     let sources = from ? from.cells : [];
     if (to.layer.kind === "pool") sources = sources.filter((cell) => cell.filter === target.filter);
     const origin = this.layersBox.getBoundingClientRect();
-    const end = target.canvas.getBoundingClientRect();
+    const end = target.button.getBoundingClientRect();
     const paths = sources.map(({ button }) => {
       const start = button.getBoundingClientRect();
       const [x0, y0] = [start.right - origin.left + 1, start.top + start.height / 2 - origin.top];
@@ -206,8 +248,7 @@ class NetworkView {
       for (const canvas of this.detailCanvases ?? []) this.canvases.delete(canvas);
       this.detailCanvases = [];
       this.detailFigures = [];
-      const title = maps && layer.kind !== "input" ? `${layer.name} · filter ${filter}` : layer.name;
-      const head = element("div", { class: "head" }, element("h3", {}, title));
+      const head = element("div", { class: "head" }, element("h3", {}, maps ? mapName(layer, filter, " · ") : layer.name));
       if (maps && layer.shape[2] > 1) {
         const step = (by) => () => this.choose(layer.name, (filter + by + layer.shape[2]) % layer.shape[2]);
         head.append(element("button", { type: "button", title: "Previous filter ( [ )", "aria-label": "Previous filter", onclick: step(-1) }, "◀"),
@@ -219,6 +260,10 @@ class NetworkView {
       const kernel = this.network.arrays[`${layer.name}/kernel`];
       if (kernel) figures.append(this.kernelFigure(layer, filter, kernel));
       const parts = layer.activation === "linear" ? [["output", "Output"]] : [["pre_activation", "Pre-activation"], ["output", `Activation: ${layer.function}`]];
+      if (isColour(layer)) {
+        figures.append(this.pictureFigure(layer));
+        parts[0][1] = `Its ${CHANNELS[filter]}`;
+      }
       for (const [part, caption] of parts) figures.append(this.mapFigure(layer, filter, part, caption));
       this.detailBox.replaceChildren(head, figures);
     }
@@ -237,7 +282,7 @@ class NetworkView {
     const canvas = this.detailCanvas({ layer, filter, part, wide: vector });
     const legend = legendBar();
     this.detailFigures.push(() => {
-      const scale = this.scale(layer, part);
+      const scale = this.mapScale(layer, filter, part);
       if (vector) {
         const { data } = this.numbers(layer, part);
         const columns = this.wideColumns(layer);
@@ -250,24 +295,32 @@ class NetworkView {
     return element("div", { class: "figure" }, element("h4", {}, caption), element("div", { class: vector ? "vector" : "large" }, canvas), legend.box);
   }
 
+  pictureFigure(layer) {
+    const canvas = this.detailCanvas({ layer, colours: true });
+    this.detailFigures.push(() => {
+      const { data, shape } = this.numbers(layer);
+      paintPicture(canvas, data, shape);
+    });
+    return element("div", { class: "figure" }, element("h4", {}, "The picture"), element("div", { class: "large" }, canvas));
+  }
+
   wideColumns(layer) {
     return layer.shape[0] > 40 ? 20 : layer.shape[0];
   }
 
   kernelFigure(layer, filter, kernel) {
     const [height, width, channels, filters] = kernel.shape;
-    const across = channels === 1 ? 1 : Math.ceil(Math.sqrt(channels));
-    const grid = element("div", { class: "kernels", style: `--across: ${across}` });
+    const across = channels <= 3 ? channels : Math.ceil(Math.sqrt(channels));
+    const sheet = new Sheet(channels, height, width, across, 4);
     const legend = legendBar();
-    for (let channel = 0; channel < channels; channel++) {
-      const canvas = this.detailCanvas({ layer, filter, kernel, channel });
-      grid.append(canvas);
-      this.detailFigures.push(() => {
-        const scale = scaleFor("diverging", kernel.data);
-        paintGrid(canvas, width, height, scale, (i) => kernel.data[(i * channels + channel) * filters + filter]);
-        legend.show(scale);
-      });
-    }
+    const grid = element("div", { class: "kernels", "data-slices": channels, style: `--across: ${across}` }, sheet.canvas);
+    this.canvases.set(sheet.canvas, { layer, filter, kernel, sheet });
+    this.detailCanvases.push(sheet.canvas);
+    this.detailFigures.push(() => {
+      const scale = scaleFor("diverging", kernel.data);
+      sheet.paint(() => scale, (channel, i) => kernel.data[(i * channels + channel) * filters + filter]);
+      legend.show(scale);
+    });
     const bias = this.network.arrays[`${layer.name}/bias`].data[filter];
     return element("div", { class: "figure" }, element("h4", {}, channels > 1 ? `Kernel: ${height}×${width}, a slice for each of ${channels} maps` : `Kernel: ${height}×${width}`),
       grid, legend.box, element("p", { class: "small" }, `bias ${exact(bias)}`));
@@ -282,8 +335,9 @@ class NetworkView {
 
   under(event, canvas) {
     const box = canvas.getBoundingClientRect();
+    const { rows = canvas.height, columns = canvas.width } = this.canvases.get(canvas);
     const inside = (value, start, size, count) => Math.max(0, Math.min(count - 1, Math.floor(((value - start) / size) * count)));
-    return [inside(event.clientY, box.top, box.height, canvas.height), inside(event.clientX, box.left, box.width, canvas.width)];
+    return [inside(event.clientY, box.top, box.height, rows), inside(event.clientX, box.left, box.width, columns)];
   }
 
   // As the stepper's address names it.
@@ -305,16 +359,21 @@ class NetworkView {
   }
 
   // [where, number] for one cell; null beyond the last one.
-  describe({ layer, filter, part, wide, unit, kernel, channel }, row, column) {
+  describe({ layer, filter, part, wide, unit, kernel, sheet, colours }, row, column) {
     if (kernel) {
+      const slice = sheet.at(row, column);
+      if (!slice) return null;
       const [, width, channels, filters] = kernel.shape;
-      return [`${layer.name} kernel · filter ${filter} · map ${channel} · row ${row}, column ${column}`,
-        exact(kernel.data[((row * width + column) * channels + channel) * filters + filter])];
+      return [`${layer.name} kernel · filter ${filter} · map ${slice.map} · row ${slice.row}, column ${slice.column}`,
+        exact(kernel.data[((slice.row * width + slice.column) * channels + slice.map) * filters + filter])];
     }
     const { data, shape } = this.numbers(layer, part);
+    if (colours) {
+      const at = (row * shape[1] + column) * 3;
+      return [`${layer.name} · row ${row}, column ${column}`, CHANNELS.map((name, channel) => `${name} ${exact(data[at + channel])}`).join(" · ")];
+    }
     if (shape.length === 3) {
-      const where = layer.kind === "input" ? "" : ` · filter ${filter}`;
-      return [`${layer.name}${where} · row ${row}, column ${column}`, exact(data[(row * shape[1] + column) * shape[2] + filter])];
+      return [`${mapName(layer, filter, " · ")} · row ${row}, column ${column}`, exact(data[(row * shape[1] + column) * shape[2] + filter])];
     }
     const index = unit ?? row * (wide ? this.wideColumns(layer) : this.columns(layer)) + column;
     if (index >= data.length) return null;

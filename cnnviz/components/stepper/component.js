@@ -18,11 +18,17 @@ class StepPage {
     this.filters = root.querySelector(".filters");
     this.seen = root.querySelector(".seen");
     this.tip = new Tip(root.querySelector(".tip"));
+    this.columns = sharedColumns();
+    this.columns.arrived = this.arrived = () => this.stepper.arrived();
     this.stepper = new Stepper(root.querySelector(".walk"), { tip: this.tip, onmove: () => this.moved(), onturn: (by) => this.turn(by) });
   }
 
   remove() {
     clearTimeout(this.keeping);
+    if (this.columns.arrived === this.arrived) {
+      this.columns.close();
+      this.columns.arrived = null;
+    }
     remember("step", this.address());
     this.stepper.remove();
   }
@@ -50,14 +56,19 @@ class StepPage {
     const part = (row, name) => arrays[`${row.name}/${name}`]?.data;
     const [input, output, kernel] = [part(before, "output"), part(row, "output"), part(row, "kernel")];
     const pre = part(row, "pre_activation") ?? output;
+    const colour = before.kind === "input" && before.shape[2] === 3;
     const maps = before.shape.length === 3;
+    const wide = this.network.wide[row.name];
+    if (wide) this.columns.open(row.name, wide.kernel, row.shape[0], this.network.most);
+    else this.columns.close();
     const layer = {
-      ...row, input, output, kernel, bias: part(row, "bias"), pre_activation: pre, inputName: before.name,
-      from: row.from ?? before.from, channels: before.shape[2], filters: row.shape[2],
+      ...row, input, output, kernel, store: wide ? this.columns : null, bias: part(row, "bias"), pre_activation: pre, inputName: before.name,
+      from: row.from ?? before.from, channels: before.shape[2], filters: row.shape[2], channelNames: colour ? CHANNELS : null,
       ...(row.window && maps && { rows: this.axis(row, before.shape[0]), columns: this.axis(row, before.shape[1]) }),
       scales: {
         input: layerScale(before, input), output: layerScale(row, output), pre: layerScale(row, pre, "pre_activation"),
-        kernel: kernel && scaleFor("diverging", kernel),
+        kernel: scaleFor("diverging", kernel ?? [wide?.largest ?? 0]),
+        channels: colour ? CHANNELS.map((name) => ({ name, low: 0, high: 1 })) : undefined,
       },
     };
     if (layer.kind === "conv") Object.assign(layer.scales, termScales(layer));
@@ -132,7 +143,8 @@ class StepPage {
       [rows, columns] = one.shape;
     }
     const image = (this.image = new MapView({ rows: height, columns: width, label: "image" }));
-    image.paint({ name: "grey", low: 0, high: 1 }, (at) => data[at * channels]);
+    if (channels === 3) image.paintColours(data);
+    else image.paint({ name: "grey", low: 0, high: 1 }, (at) => data[at]);
     image.tell(this.tip, (at) => `image · ${place(Math.floor(at / width), at % width)}`);
     const reach = (event) => this.reach(image.under(event));
     image.box.addEventListener("pointermove", reach);
@@ -174,6 +186,7 @@ class StepPage {
     const [height, width] = [rows[1] - rows[0] + 1, columns[1] - columns[0] + 1];
     this.image.outline(rows[0], columns[0], height, width);
     this.stepper.stage?.output.tint?.();
+    if (this.layer.store) this.columns.look(cell, this.stepper.playing);
     this.caption.textContent = `Receptive field: rows ${rows[0]} to ${rows[1]}, columns ${columns[0]} to ${columns[1]} (${height}×${width}). Point at a pixel: the cells that it reaches light up.`;
     this.keeping ??= setTimeout(() => this.keep(), KEEP_MS);
   }

@@ -1,0 +1,90 @@
+"""Figures of training runs: curves, and which class was taken for which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from cnnviz.training.runs import Story
+
+COLOURS = ("#2f7fd1", "#dd7317", "#2a9d6f", "#a65bb5", "#b08900", "#6d7783")
+"""One a run; readable on the light and on the dark page, and different in lightness."""
+POINTS = 300
+"""Points of a run's training curve at most."""
+
+
+def curves(stories: Mapping[str, Story], live: bool = False, mark: int | None = None) -> go.Figure:
+    """Loss and accuracy over the epochs: thin, of the training batches; thick with points, of the validation images.
+
+    Args:
+        stories: by title; each in a colour of its own.
+        live: whether it goes on; the axes then keep still.
+        mark: an epoch to draw a line at.
+    """
+    figure = make_subplots(1, 2, subplot_titles=("Loss (cross-entropy)", "Accuracy"), horizontal_spacing=0.09)
+    several = len(stories) > 1
+    for number, (title, told) in enumerate(stories.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        per_epoch = told.started.get("batches", 1)
+        points = told.batches[:: max(1, len(told.batches) // POINTS)]
+        x = [point["epoch"] - 1 + point["batch"] / per_epoch for point in points]
+        epochs = [epoch["epoch"] for epoch in told.epochs]
+        for column, name in ((1, "loss"), (2, "accuracy")):
+            figure.add_scatter(
+                x=x, y=[point[name] for point in points], mode="lines", line={"color": colour, "width": 1.2},
+                opacity=0.55, name=f"{title}, training" if several else "training batches", legendgroup=title,
+                showlegend=column == 1, hovertemplate=f"epoch %{{x:.2f}}: {name} %{{y:.4f}}<extra></extra>",
+                row=1, col=column,
+            )  # fmt: skip
+            figure.add_scatter(
+                x=epochs, y=[epoch[f"val_{name}"] for epoch in told.epochs], mode="lines+markers",
+                line={"color": colour if several else COLOURS[1], "width": 3}, marker_size=7, legendgroup=title,
+                name=title if several else "validation", showlegend=column == 1,
+                hovertemplate=f"epoch %{{x}}: validation {name} %{{y:.4f}}<extra></extra>",
+                row=1, col=column,
+            )  # fmt: skip
+    most = max((told.started.get("epochs", 1) for told in stories.values()), default=1)
+    figure.update_xaxes(range=[0, most * 1.02], title="epochs", fixedrange=True)
+    figure.update_yaxes(fixedrange=True)
+    figure.update_yaxes(rangemode="tozero", row=1, col=1)
+    best = [epoch["val_accuracy"] for told in stories.values() for epoch in told.epochs]
+    # While it goes on the whole range, so that nothing jumps; then from where there is something to tell apart.
+    low = 0.0 if live or not best else max(0.0, np.floor(min(best) * 20 - 1) / 20)
+    figure.update_yaxes(range=[low, 1.0 + 0.02 * (1 - low)], tickformat=".0%" if low < 0.9 else ".1%", row=1, col=2)
+    if mark is not None:
+        figure.add_vline(mark, line={"color": COLOURS[5], "width": 1.5, "dash": "dot"})
+    figure.update_layout(
+        height=320 if several else 300, margin={"l": 0, "r": 0, "t": 28, "b": 0}, transition_duration=0,
+        legend={"orientation": "h", "y": -0.22, "x": 0, "yanchor": "top"}, dragmode=False,
+    )  # fmt: skip
+    return figure
+
+
+def confusion(counts: np.ndarray, classes: Sequence[str]) -> go.Figure:
+    """Which class (row) was taken for which (column). counts: int (classes, classes)."""
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    wrong = shares.copy()
+    np.fill_diagonal(wrong, np.nan)
+    heat = go.Heatmap(
+        z=wrong, x=list(classes), y=list(classes), colorscale=[[0, "rgba(221,115,23,0)"], [1, "rgba(221,115,23,1)"]],
+        zmin=0, zmax=max(0.02, float(np.nanmax(wrong))), showscale=False, customdata=counts, hoverongaps=True, xgap=1,
+        ygap=1, hovertemplate="%{y} taken for %{x}: %{customdata} images<extra></extra>",
+    )  # fmt: skip
+    # Points carry the clicks and the numbers: a heat map's cells can't be chosen.
+    rows, columns = np.divmod(np.arange(counts.size), len(classes))
+    dots = go.Scatter(
+        x=[classes[i] for i in columns], y=[classes[i] for i in rows], mode="markers+text", text=[
+            str(n) if n else "" for n in counts.reshape(-1)], textfont={"size": 12},
+        marker={"size": 26, "opacity": 0, "symbol": "square"}, customdata=counts.reshape(-1),
+        hovertemplate="%{y} taken for %{x}: %{customdata} images<extra></extra>",
+    )  # fmt: skip
+    figure = go.Figure([heat, dots])
+    figure.update_layout(
+        height=440, margin={"l": 0, "r": 0, "t": 0, "b": 0}, showlegend=False, dragmode=False, transition_duration=0,
+        xaxis={"title": "taken for", "type": "category", "fixedrange": True, "showgrid": False},
+        yaxis={"title": "shown", "type": "category", "autorange": "reversed", "fixedrange": True, "showgrid": False},
+    )  # fmt: skip
+    return figure

@@ -1,0 +1,326 @@
+"""The sidebar of every page: which network is looked at, and training another one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, replace
+
+import streamlit as st
+
+from cnnviz import data
+from cnnviz.components.visitor import keep_visitor, visitor
+from cnnviz.devices import gpus
+from cnnviz.nets.blocks import POOLINGS, Block, Hidden
+from cnnviz.nets.describe import FUNCTIONS, table
+from cnnviz.nets.presets import PRESETS
+from cnnviz.training import runs
+from cnnviz.training.config import (
+    ACTIVATIONS,
+    AUGMENTATIONS,
+    INITIALIZERS,
+    LIMITS,
+    OPTIMIZERS,
+    PADDINGS,
+    PRECISIONS,
+    SCHEDULES,
+    ConfigError,
+    TrainingConfig,
+    fitting,
+)
+from cnnviz.training.recipes import PUBLISHED, RECIPES
+from cnnviz.workers import TRAINERS
+
+LOOK = 0.8
+"""Seconds between two looks at what a run says."""
+OWN = "blocks of your own"
+FIRST = "quick-mnist"
+"""The recipe that the form begins with: the quickest."""
+RATES = [float(f"{digit}e{power}") for power in range(-5, 0) for digit in range(1, 10)] + [1.0, 3.0, 10.0]
+BATCHES = [8, 16, 32, 64, 100, 128, 256, 512, 1024, 2048, 4096]
+DECAYS = [0.0, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1]
+KEEP = {"persist_state": "session"}
+
+state = st.session_state
+
+
+def choose_model() -> None:
+    """The network whose numbers the pages show: a preset or a run, and which epoch of it."""
+    with_weights = {f"run-{run.id}": run for run in runs.all_runs() if run.weights().exists()}
+    options = [*PRESETS, *with_weights]
+    if wanted := state.pop("wanted", None):  # another page asks for a run, and perhaps for one of its epochs
+        state.model = wanted[0] if wanted[0] in options else options[0]
+        if wanted[1] is not None:
+            state.epoch = wanted[1]
+    # By hand, because a bound select box would put a run's title into the address, which may change.
+    asked = st.query_params.get("model")
+    if asked in options and asked != state.get("model_shown"):
+        state.model = asked
+    name = state.model_shown = st.selectbox(
+        "Network", options, key="model",
+        format_func=lambda name: f"{with_weights[name].title} ({name[-4:]})" if name in with_weights else name,
+    )  # fmt: skip
+    if name == options[0]:
+        st.query_params.pop("model", None)
+    elif asked != name:
+        st.query_params["model"] = name
+    if name in PRESETS:
+        network = PRESETS[name]
+        state.pop("epoch", None)
+    else:
+        network = with_weights[name].network
+        choose_epoch(with_weights[name])
+    st.markdown(f"**{network.title}.** {network.about}")
+    st.caption(f"{sum(network.parameters()):,} trained parameters.")
+
+
+def choose_epoch(run: runs.Run) -> None:
+    """The time machine: after which epoch every page shows the network."""
+    kept = run.epochs()
+    if len(kept) < 2:
+        return
+    best = runs.story(run).best.get("epoch", kept[-1])
+    if state.get("epoch") not in kept:
+        state.pop("epoch", None)
+    with st.container(key="time-machine"):
+        st.select_slider(
+            "Time machine: after epoch", kept, value=best if best in kept else kept[-1], key="epoch",
+            bind="query-params", help="Every page shows the network as it was then; 0 is before training",
+        )  # fmt: skip
+
+
+def own_run() -> runs.Run | None:
+    """The visitor's run that waits or goes on now, if any."""
+    for run in runs.all_runs():
+        if run.owner == visitor() and runs.story(run).state in ("waiting", "running"):
+            return run
+    return None
+
+
+def start(config: TrainingConfig, title: str) -> None:
+    """Queue a run of the visitor's, and show it."""
+    run = runs.create(config, title, visitor())
+    TRAINERS.submit(run)
+    state.started = run.id
+
+
+def fill(config: TrainingConfig) -> None:
+    """Put settings into the form."""
+    values = asdict(config)
+    state["t_own"] = max(1, len(config.blocks)), len(config.hidden)
+    for name in ("dataset", "optimizer", "schedule", "epochs", "augmentation", "initializer", "seed", "precision",
+                 "device", "steps"):  # fmt: skip
+        state[f"t_{name}"] = values[name]
+    for name, known in (("learning_rate", RATES), ("batch_size", BATCHES), ("weight_decay", DECAYS)):
+        state[f"t_{name}"] = min(known, key=lambda one, value=values[name]: abs(one - value))
+    state.t_share = max(1, round(100 * config.share))
+    state.t_preset = config.preset or OWN
+    state.t_blocks, state.t_hidden = max(1, len(config.blocks)), len(config.hidden)
+    for number, block in enumerate(config.blocks, 1):
+        for name, value in asdict(block).items():
+            state[f"t_{number}_{name}"] = value
+    for number, one in enumerate(config.hidden, 1):
+        for name, value in asdict(one).items():
+            state[f"t_h{number}_{name}"] = value
+
+
+def take_recipe() -> None:
+    """A preset was chosen: take the settings of its recipe."""
+    if state.t_preset in RECIPES:
+        fill(replace(RECIPES[state.t_preset], dataset=state.t_dataset, preset=state.t_preset)
+             if RECIPES[state.t_preset].dataset == state.t_dataset or RECIPES[state.t_preset].augmentation != "sketches"
+             else replace(RECIPES[FIRST], dataset=state.t_dataset, preset=state.t_preset))  # fmt: skip
+
+
+def take_dataset() -> None:
+    """A data set was chosen: take ours for it, with its recipe."""
+    ours = next(name for name in fitting(state.t_dataset) if name.startswith(("quick", "small"))
+                and (PRESETS[name].dataset == state.t_dataset))  # fmt: skip
+    fill(RECIPES[ours])
+
+
+def choice(label: str, name: str, options, **more):
+    """A select box of the form; `options` may be a mapping from values to words."""
+    words = options.get if isinstance(options, dict) else str
+    return st.selectbox(label, list(options), format_func=words, key=f"t_{name}", **KEEP, **more)
+
+
+def number(label: str, name: str, limit: str, value, step=1, **more):
+    """A number of the form, within its limits; `value` is what it begins with."""
+    least, most = (type(value)(bound) for bound in LIMITS[limit])
+    state.setdefault(f"t_{name}", value)
+    return st.number_input(label, least, most, step=step, key=f"t_{name}", **KEEP, **more)
+
+
+def own_network() -> tuple[tuple[Block, ...], tuple[Hidden, ...]]:
+    """Blocks and dense layers of one's own."""
+    functions = {name: FUNCTIONS[name] or "none" for name in ACTIVATIONS}
+    blocks, hidden = [], []
+    count = number("Convolution blocks", "blocks", "blocks", 2)
+    for i in range(1, count + 1):
+        for name, value in (("padding", "same"), ("activation", "relu"), ("pool", "max")):
+            state.setdefault(f"t_{i}_{name}", value)
+        with st.popover(f"Block {i}", width="stretch"):
+            blocks.append(Block(
+                number("Filters", f"{i}_filters", "filters", 8 * 2**i),
+                number("Kernel size", f"{i}_kernel", "kernel", 3),
+                number("Stride", f"{i}_stride", "stride", 1),
+                choice("Padding", f"{i}_padding", PADDINGS),
+                choice("Activation", f"{i}_activation", functions),
+                choice("Pooling, 2×2", f"{i}_pool", POOLINGS),
+                number("Dropout", f"{i}_dropout", "dropout", 0.0, 0.05),
+            ))  # fmt: skip
+    count = number("Dense layers before the logits", "hidden", "hidden", 1)
+    for i in range(1, count + 1):
+        state.setdefault(f"t_h{i}_activation", "relu")
+        with st.popover(f"Dense layer {i}", width="stretch"):
+            hidden.append(Hidden(
+                number("Units", f"h{i}_units", "units", 64),
+                choice("Activation", f"h{i}_activation", functions),
+                number("Dropout", f"h{i}_dropout", "dropout", 0.0, 0.05),
+            ))  # fmt: skip
+    return tuple(blocks), tuple(hidden)
+
+
+def asked() -> TrainingConfig:
+    """The form, and what it says."""
+    dataset = choice("Data", "dataset", {name: row.title for name, row in data.DATASETS.items()},
+                     on_change=take_dataset)  # fmt: skip
+    if not data.is_here(dataset):
+        st.caption(f"Downloaded first: {data.find(dataset).bytes / 1e6:.0f} MB.")
+    preset = choice("Network to train", "preset", [*fitting(dataset), OWN], on_change=take_recipe,
+                    help="A preset brings the settings of its recipe along")  # fmt: skip
+    if preset in PUBLISHED and PRESETS[preset].dataset == dataset:
+        st.caption(f"Its recipe; published test accuracy {PUBLISHED[preset]:.2%}.")
+    blocks, hidden = own_network() if preset == OWN else ((), ())
+    share = st.slider("Share of the training images, %", 1, 100, key="t_share", **KEEP)
+    epochs = number("Epochs", "epochs", "epochs", 5)
+    optimizer = choice("Optimizer", "optimizer", OPTIMIZERS)
+    rate = st.select_slider("Learning rate", RATES, format_func="{:g}".format, key="t_learning_rate", **KEEP)
+    schedule = choice("Schedule", "schedule", SCHEDULES)
+    batch = st.select_slider("Batch size", BATCHES, key="t_batch_size", **KEEP)
+    with st.popover("More settings", icon=":material/tune:", width="stretch"):
+        augmentation = choice("Augmentation", "augmentation", AUGMENTATIONS)
+        decay = st.select_slider("Weight decay", DECAYS, format_func="{:g}".format, key="t_weight_decay", **KEEP)
+        initializer = choice("First weights", "initializer", INITIALIZERS)
+        seed = number("Seed", "seed", "seed", 1)
+        steps = number("Batches an epoch (0: all)", "steps", "steps", 0)
+        cards = {f"gpu:{i}": name for i, name in enumerate(gpus())}
+        device = choice("Device", "device", {"auto": "automatic", "cpu": "CPU", **cards})
+        precision = choice("Precision", "precision", PRECISIONS, disabled=not cards,
+                           help="Mixed precision gains on a GPU only")  # fmt: skip
+    return TrainingConfig(
+        dataset, share / 100, "" if preset == OWN else preset, blocks, hidden, optimizer, rate, schedule, batch, epochs,
+        steps, decay, augmentation, initializer, seed, precision, device,
+    )  # fmt: skip
+
+
+@st.fragment
+def form() -> None:
+    """Settings, the network that they make, and the button that starts."""
+    if "t_dataset" not in state or state.t_preset not in [*fitting(state.t_dataset), OWN]:
+        fill(RECIPES[FIRST])
+    config = asked()
+    wrong = ""
+    try:
+        config.check()
+        rows = table(config.network())
+        lines = "\n".join(f"| {row['Layer']} | {row['Output']} | {row['Parameters']:,} |" for row in rows)
+        with st.container(key="train-layers"):
+            st.markdown(f"| layer | output | parameters |\n| --- | --- | ---: |\n{lines}")
+        st.caption(f"{sum(config.network().parameters()):,} parameters in all.")
+    except ConfigError as error:
+        wrong = str(error)
+        st.error(wrong, icon=":material/error:")
+    title = st.text_input("Name of the run", key="t_title", max_chars=runs.MAX_TITLE, placeholder="optional", **KEEP)
+    busy = own_run()
+    if st.button("Start training", type="primary", icon=":material/play_arrow:", width="stretch",
+                 disabled=bool(wrong or busy), key="t_start"):  # fmt: skip
+        try:
+            start(config, title)
+        except (runs.RunError, ConfigError) as error:
+            st.error(str(error), icon=":material/error:")
+            return
+        st.rerun()
+    if busy:
+        st.caption("One run at a time: stop yours first, or wait for its end.")
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people say them."""
+    seconds = round(seconds)
+    return f"{seconds} s" if seconds < 60 else f"{seconds // 60} min {seconds % 60:02d} s"
+
+
+def progress_line(run: runs.Run, told: runs.Story) -> str:
+    """Where a run is, in a few words."""
+    if told.state == "waiting":
+        place = TRAINERS.place(run)
+        if place:
+            return f"Waiting: {place} {'run is' if place == 1 else 'runs are'} before it."
+        if told.download:
+            got, of = told.download["done"], told.download["of"]
+            return f"Getting {told.download['what']}: {got / of:.0%}"
+        return "Starting: Keras is being loaded, about 5 s."
+    last = told.batches[-1] if told.batches else {}
+    parts = [f"Epoch {last.get('epoch', 1)} of {told.started['epochs']}",
+             f"batch {last.get('batch', 0):,} of {told.started['batches']:,}"]  # fmt: skip
+    if last:
+        parts.append(f"{last['images_per_second']:,.0f} images/s")
+    if told.done >= 1:
+        parts.append("testing")
+    elif told.seconds_left is not None:
+        parts.append(f"{clock(told.seconds_left)} left")
+    return " · ".join(parts)
+
+
+def plain(title: str) -> str:
+    """A run's name in Markdown, with nothing in it that Markdown would take for its own."""
+    return re.sub(r"([\\`*_\[\]<>$:#~|])", r"\\\1", title)
+
+
+@st.fragment(run_every=LOOK)
+def own_progress(name: str) -> None:
+    """The visitor's run while it goes on; when it ends, the page is built anew, with it among the networks."""
+    try:
+        run = runs.find(name)
+        told = runs.story(run)
+    except runs.RunError:
+        st.rerun()
+    if told.state not in ("waiting", "running"):
+        st.rerun()
+    st.markdown(f"**{plain(run.title)}**")
+    st.progress(told.done, progress_line(run, told))
+    if told.epochs:
+        st.caption(f"Validation accuracy {told.epochs[-1]['val_accuracy']:.2%}, best {told.best['val_accuracy']:.2%}.")
+    with st.container(horizontal=True):
+        if st.button("Stop", icon=":material/stop:", key="stop-own", help="Keeps the best epoch so far"):
+            stop(run, told)
+        if st.button("Watch", icon=":material/monitoring:", key="watch-own"):
+            st.switch_page("pages/training.py", query_params={"run": run.id})
+
+
+def stop(run: runs.Run, told: runs.Story) -> None:
+    """Ask a run to stop; one that has not begun is taken out of the queue."""
+    try:
+        run.stop()
+        if told.state == "waiting" and TRAINERS.withdraw(run):
+            runs.Log(run.folder).say("stopped", message="Stopped before it began.")
+    except (runs.RunError, OSError) as error:
+        st.error(f"It can't be stopped: {error}", icon=":material/error:")
+
+
+def sidebar() -> None:
+    """All of it."""
+    keep_visitor()
+    choose_model()
+    run = own_run()
+    if run:
+        with st.container(key="own-progress", border=True):
+            own_progress(run.id)
+    if started := state.pop("started", None):
+        st.switch_page("pages/training.py", query_params={"run": started})
+    with st.container(key="train-form"):
+        box = st.expander("Retrain", icon=":material/model_training:", key="retrain", on_change="rerun")
+        if box.open:
+            with box:
+                form()

@@ -1,0 +1,421 @@
+"""The training job: `train(config, run)`. Keras 3 on whichever backend is set. Never used by the web process.
+
+The images stay on the device as bytes, and the network is asked for them by number: what goes from here to the device
+for each batch is a handful of integers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from cnnviz import data
+from cnnviz.devices import gpus
+from cnnviz.nets.build import build, set_weights, weights_of
+from cnnviz.nets.layers import Network
+from cnnviz.nets.weights import Weights, read_weights, write_weights
+from cnnviz.training import sketches
+from cnnviz.training.augment import Labelled, changed
+from cnnviz.training.config import TrainingConfig
+from cnnviz.training.runs import BEAT, Log, Run, beat, story
+
+VALIDATION = 12
+"""One in so many training images is set aside to validate on; always the same ones."""
+SAY = 0.5
+"""Seconds between two events while an epoch goes on."""
+KEEP_BYTES = 200_000_000
+"""What the weights of all epochs may take; of a network too large for that, every second, third, ... epoch is kept."""
+AT_ONCE = 1_000
+"""Images that are validated or tested in one batch."""
+STEPS_AT_ONCE = {"tensorflow": 16, "jax": 16}
+"""Batches in one call into the backend: a small network's batch takes less time than a call. PyTorch knows only 1."""
+
+
+class Failure(RuntimeError):
+    """The run can't go on; the message is one sentence for the page."""
+
+
+class Picked(keras.layers.Layer):
+    """Numbers of images to the images: int32 (batch,) to (batch, height, width, channels) in [0, 1]."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        super().__init__(trainable=False, name=None)
+        self.images = self.add_weight(shape=images.shape, dtype="uint8", trainable=False, initializer="zeros")
+        self.images.assign(images)
+
+    def call(self, numbers):
+        return keras.ops.cast(keras.ops.take(self.images, numbers, axis=0), self.compute_dtype) / 255
+
+
+def split(dataset: str, share: float) -> tuple[Labelled, Labelled, Labelled]:
+    """Training images (the share asked for), validation images and test images of a data set.
+
+    Which images validate is the same for every run, and so is which ones a share holds.
+    """
+    train, test = (
+        (images.reshape(*images.shape[:3], -1), labels.astype(np.int32)) for images, labels in data.load(dataset)
+    )
+    order = np.random.default_rng(0).permutation(len(train[0]))
+    aside = len(order) // VALIDATION
+    learned = order[aside:][: max(1, round((len(order) - aside) * share))]
+    return *((train[0][part], train[1][part]) for part in (learned, order[:aside])), test
+
+
+def learning_rate(config: TrainingConfig, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """The rate at each of so many steps.
+
+    One cycle: L. N. Smith, "A disciplined approach to neural network hyper-parameters" (arXiv:1803.09820); here up for
+    30 % of the steps, then down along a cosine.
+    """
+    match config.schedule:
+        case "cosine":
+            return keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+        case "one-cycle":
+            up = max(1, int(0.3 * steps))
+            return keras.optimizers.schedules.CosineDecay(
+                config.learning_rate / 25, max(1, steps - up), warmup_target=config.learning_rate, warmup_steps=up
+            )
+    return config.learning_rate
+
+
+def optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
+    """The Keras optimizer that the settings name, for so many steps in all."""
+    rate, decay = learning_rate(config, steps), {"weight_decay": config.weight_decay or None}
+    match config.optimizer:
+        case "sgd":
+            return keras.optimizers.SGD(rate, **decay)
+        case "momentum":
+            return keras.optimizers.SGD(rate, momentum=0.9, **decay)
+        case "rmsprop":
+            return keras.optimizers.RMSprop(rate, **decay)
+        case "adam":
+            return keras.optimizers.Adam(rate, **decay)
+    return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+
+
+def gpus_here() -> list[str]:
+    """The GPUs that the backend can train on, as Keras names them."""
+    try:
+        return keras.distribution.list_devices("gpu")
+    except RuntimeError:  # JAX without any
+        return []
+
+
+def device(config: TrainingConfig) -> tuple[str, str]:
+    """(its name for Keras, its name for people). Raises Failure: the device that was asked for is not here."""
+    here = gpus_here()
+    if config.device == "cpu" or (config.device == "auto" and not here):
+        return "cpu:0", f"CPU, {os.cpu_count()} cores"
+    wanted = "gpu:0" if config.device == "auto" else config.device
+    if wanted not in here:
+        there = ", ".join(here) or "none"
+        raise Failure(f"{wanted} is not here (GPUs: {there}): choose another device and start again.")
+    number = int(wanted.split(":")[1])
+    return wanted, gpus()[number] if number < len(gpus()) else wanted
+
+
+class Trainer:
+    """A network, its optimizer, and everything that a checkpoint holds."""
+
+    def __init__(
+        self, config: TrainingConfig, network: Network, train: Labelled, validation: Labelled, drawn: Labelled | None
+    ) -> None:
+        keras.utils.set_random_seed(config.seed)
+        self.config, self.train_set, self.validation = config, train, validation
+        self.sketches = lambda: drawn
+        self.helper, self.coming = ThreadPoolExecutor(1), {}
+        self.model = build(network, config.initializer)
+        # Learned on the logits, which is steadier than on probabilities.
+        self.core = keras.Model(self.model.inputs, self.model.layers[-2].output)
+        whole = -(-len(train[0]) // config.batch_size)
+        self.batches = min(config.steps, whole) if config.steps else whole
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        self.pictures = Picked(train[0])
+        self.learner, self.judge = (self._fed(layer) for layer in (self.pictures, Picked(validation[0])))
+        # XLA takes longer to compile a small network than the CPU takes to train it.
+        on_cpu = not gpus_here()
+        self.learner.compile(
+            optimizer(config, self.batches * config.epochs), loss, metrics=["accuracy"],
+            steps_per_execution=min(STEPS_AT_ONCE.get(keras.backend.backend(), 1), self.batches),
+            jit_compile=False if on_cpu and keras.backend.backend() == "tensorflow" else "auto",
+        )  # fmt: skip
+        self.judge.compile(loss=loss, metrics=["accuracy"], jit_compile=False)
+        self.learner.optimizer.build(self.learner.trainable_variables)
+
+    def _fed(self, pictures: Picked) -> keras.Model:
+        numbers = keras.Input((), dtype="int32")
+        return keras.Model(numbers, self.core(pictures(numbers)))
+
+    def state(self) -> list[keras.Variable]:
+        """What the next epoch depends on: weights, the states of random generators, and the optimizer's memory."""
+        return [*self.model.variables, *self.learner.optimizer.variables]
+
+    def save(self, file: Path, facts: dict[str, Any]) -> None:
+        """Write a checkpoint: the state, and what there is to say of the epoch."""
+        arrays = {f"{number:04d}": keras.ops.convert_to_numpy(part) for number, part in enumerate(self.state())}
+        with renamed(file) as partial, partial.open("wb") as opened:
+            np.savez(opened, facts=np.array(json.dumps(facts)), **arrays)
+
+    def restore(self, file: Path) -> dict[str, Any]:
+        """Go back to a checkpoint. Returns what was to be said of its epoch; nothing if none fits."""
+        try:
+            with np.load(file, allow_pickle=False) as kept:
+                arrays = [kept[f"{number:04d}"] for number in range(len(self.state()))]
+                facts = json.loads(str(kept["facts"]))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return {}
+        for variable, array in zip(self.state(), arrays, strict=True):
+            variable.assign(array)
+        return facts
+
+    def changed(self, epoch: int) -> Labelled:
+        """An epoch's images, changed as the settings say, in the order of the data set."""
+        rng = np.random.default_rng([self.config.seed, epoch, 1])
+        return changed(self.config.augmentation, self.train_set, rng, self.sketches)
+
+    def epoch(self, epoch: int, reporter: keras.callbacks.Callback) -> dict[str, float]:
+        """Learn for one epoch, then validate. Returns loss, accuracy, val_loss, val_accuracy."""
+        config, labels = self.config, self.train_set[1]
+        if config.augmentation != "none":
+            images, labels = self.coming.pop(epoch).result() if epoch in self.coming else self.changed(epoch)
+            self.pictures.images.assign(images)
+            if epoch < config.epochs:  # made while the network learns from this one
+                self.coming[epoch + 1] = self.helper.submit(self.changed, epoch + 1)
+        order = np.random.default_rng([config.seed, epoch]).permutation(len(labels)).astype(np.int32)
+        order = order[: self.batches * config.batch_size]
+        history = self.learner.fit(order, labels[order], batch_size=config.batch_size, shuffle=False, verbose=0,
+                                   callbacks=[reporter]).history  # fmt: skip
+        return {name: float(values[-1]) for name, values in history.items()} | self.validate()
+
+    def validate(self) -> dict[str, float]:
+        """Loss and accuracy on the validation images."""
+        numbers = np.arange(len(self.validation[0]), dtype=np.int32)
+        loss, accuracy = self.judge.evaluate(numbers, self.validation[1], AT_ONCE, verbose=0)
+        return {"val_loss": float(loss), "val_accuracy": float(accuracy)}
+
+
+class Reporter(keras.callbacks.Callback):
+    """Writes down, twice a second, how far an epoch is; looks whether somebody wants it to stop."""
+
+    def __init__(self, run: Run, trainer: Trainer, say: Callable[..., None]) -> None:
+        super().__init__()
+        self.run, self.trainer, self.say, self.number = run, trainer, say, 0
+        self.stopped = False
+        self.next_live = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None) -> None:
+        self.before, self.batch, self.sums = time.monotonic(), 0, {"loss": 0.0, "accuracy": 0.0}
+
+    def on_train_batch_end(self, batch, logs=None) -> None:
+        now = time.monotonic()
+        done = min(batch + 1, self.trainer.batches)  # Keras counts a call of several batches whole
+        if now - self.before < SAY and done < self.trainer.batches:
+            return
+        # Keras gives means since the epoch began; a curve wants those since the last point.
+        count = done - self.batch
+        sums = {name: logs[name] * done for name in self.sums}
+        means = {name: (sums[name] - self.sums[name]) / count for name in sums}
+        if not np.isfinite(logs["loss"]):
+            raise Failure(f"The loss became {logs['loss']} in epoch {self.number}, batch {done}: choose a learning "
+                          f"rate below {self.trainer.config.learning_rate:g} and start again.")  # fmt: skip
+        # Through self.model: with JAX, Keras puts the state back into the variables only then.
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self.say("batch", epoch=self.number, batch=done, **means, learning_rate=rate,
+                 images_per_second=round(count * self.trainer.config.batch_size / (now - self.before), 1))  # fmt: skip
+        self.before, self.batch, self.sums = now, done, sums
+        if (self.run.folder / "stop").exists():
+            self.stopped = self.model.stop_training = True
+        if now >= self.next_live:
+            save_weights(self.trainer, self.run.folder / "live.npz")
+            # At most one part in fifty of the time goes into this file.
+            self.next_live = time.monotonic() + max(1.0, 50 * (time.monotonic() - now))
+
+
+@contextmanager
+def renamed(file: Path):
+    """A name beside the file's to write to; renamed onto it at the end."""
+    partial = file.with_name(f".{file.name}")
+    try:
+        yield partial
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def save_weights(trainer: Trainer, file: Path) -> None:
+    """The network's weights now."""
+    with renamed(file) as partial:
+        write_weights(partial, weights_of(trainer.model))
+
+
+def train(config: TrainingConfig, run: Run, heard: Callable[[dict[str, Any]], None] = lambda event: None) -> str:
+    """Do a run, or go on with it from its last finished epoch. What happens is in its folder.
+
+    Args:
+        heard: called with every event as well.
+
+    Returns:
+        How it ended: done, stopped or failed.
+    """
+    stop = threading.Event()
+
+    def live() -> None:
+        while not stop.wait(BEAT):
+            try:
+                beat(run.folder)
+            except OSError:
+                continue
+
+    try:
+        log = Log(run.folder)
+    except OSError as error:
+        heard({"event": "failed", "message": f"The run can't be written: {error.strerror}."})
+        return "failed"
+
+    def say(event: str, **facts: Any) -> None:
+        heard(log.say(event, **facts))
+
+    beat(run.folder)
+    threading.Thread(target=live, daemon=True).start()
+    try:
+        _train(config, run, say)
+    except (Failure, data.DataError) as error:
+        say("failed", message=str(error))
+    except OSError as error:
+        say("failed", message=f"{run.folder} can't be written ({error.strerror}): make room, then go on from the last "
+                              "finished epoch.")  # fmt: skip
+    except MemoryError:
+        say("failed", message="There is not enough memory: choose a smaller batch size or network.")
+    except Exception as error:
+        if "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower():
+            say("failed", message="There is not enough memory: choose a smaller batch size or network.")
+        else:
+            say("failed", message=f"Training stopped with an error: {str(error).strip().splitlines()[0][:200]}")
+            raise
+    finally:
+        stop.set()
+        keras.config.set_dtype_policy("float32")
+        keras.backend.clear_session()
+    return story(run).state
+
+
+def _train(config: TrainingConfig, run: Run, say: Callable[..., None]) -> None:
+    began = time.monotonic()
+    last = 0.0
+
+    def telling(what: str) -> Callable[[int, int], None]:
+        def tell(done: int, of: int) -> None:
+            nonlocal last
+            if time.monotonic() - last > SAY:
+                last = time.monotonic()
+                say("download", what=what, done=done, of=of)
+
+        return tell
+
+    where, device_name = device(config)
+    data.download(config.dataset, telling(data.find(config.dataset).title))
+    drawn = sketches.kept(telling("sketches")) if config.augmentation == "sketches" else None
+    train_set, validation, test = split(config.dataset, config.share)
+    notes = []
+    if config.precision != "float32" and not where.startswith("gpu"):
+        notes.append("Mixed precision gains nothing on a CPU: trained with 32 bits.")
+        config = replace(config, precision="float32")
+    keras.config.set_dtype_policy(config.precision)
+    network = run.network
+    with keras.device(where):
+        trainer = Trainer(config, network, train_set, validation, drawn)
+        restored = trainer.restore(run.folder / "checkpoint.npz")
+        finished = restored.get("epoch", 0)
+        say("started", device=device_name, backend=keras.backend.backend(), versions=versions(),
+            images=len(train_set[0]), validation=len(validation[0]), batches=trainer.batches,
+            batch_size=config.batch_size, epochs=config.epochs, from_epoch=finished,
+            parameters=trainer.model.count_params())  # fmt: skip
+        for note in notes:
+            say("note", text=note)
+        if finished and all(epoch["epoch"] < finished for epoch in story(run).epochs):
+            say("epoch", **restored)  # it was killed between the two
+        if not finished:
+            save_weights(trainer, run.folder / "epochs" / "000.npz")
+        keep_every = 1 + 4 * trainer.model.count_params() * config.epochs // KEEP_BYTES
+        reporter = Reporter(run, trainer, say)
+        best = story(run).best
+        for number in range(finished + 1, config.epochs + 1):
+            start, reporter.number = time.monotonic(), number
+            facts = trainer.epoch(number, reporter)
+            if reporter.stopped and number > 1:
+                break
+            facts = {"epoch": number, **facts, "seconds": round(time.monotonic() - start, 3)}
+            if not best or (facts["val_accuracy"], -facts["val_loss"]) > (best["val_accuracy"], -best["val_loss"]):
+                best = facts
+                save_weights(trainer, run.folder / "weights.npz")
+            if number % keep_every == 0 or number == config.epochs:
+                save_weights(trainer, run.folder / "epochs" / f"{number:03d}.npz")
+            trainer.save(run.folder / "checkpoint.npz", facts)
+            # Only now is the epoch finished: all that going on from it takes is there.
+            say("epoch", **facts)
+            if reporter.stopped or (run.folder / "stop").exists():
+                reporter.stopped = True
+                break
+        del trainer
+        keras.config.set_dtype_policy("float32")
+        result = finish(network, run, read_weights(network, run.folder / "weights.npz"), test)
+    (run.folder / "live.npz").unlink(missing_ok=True)
+    stopped = story(run).epochs[-1]["epoch"] < config.epochs
+    message = f"Stopped; epoch {best['epoch']}, the best so far, is kept." if stopped else ""
+    say("stopped" if stopped else "done", epoch=best["epoch"], **result, message=message,
+        seconds=round(time.monotonic() - began, 1))  # fmt: skip
+
+
+def answers(network: Network, weights: Weights, images: np.ndarray) -> tuple[keras.Model, np.ndarray]:
+    """The network with these weights, and its probabilities: uint8 (n, h, w, channels) to float32 (n, classes)."""
+    model = build(network)
+    set_weights(model, weights)
+    batches = (images[start : start + AT_ONCE] / np.float32(255) for start in range(0, len(images), AT_ONCE))
+    return model, np.concatenate([keras.ops.convert_to_numpy(model(batch, training=False)) for batch in batches])
+
+
+def measured(network: Network, weights: Weights, test: Labelled) -> float:
+    """The share of images that are read right, to four digits."""
+    return round(float((answers(network, weights, test[0])[1].argmax(1) == test[1]).mean()), 4)
+
+
+def finish(network: Network, run: Run, weights: Weights, test: Labelled) -> dict[str, float]:
+    """Measure the best epoch on the test images, once, and save it as a Keras model.
+
+    Returns:
+        test_accuracy and test_loss (mean cross-entropy).
+    """
+    images, labels = test
+    model, chances = answers(network, weights, images)
+    with renamed(run.folder / "predictions.npz") as partial, partial.open("wb") as opened:
+        np.savez(opened, probabilities=chances, labels=labels.astype(np.uint8))
+    partial = run.folder / ".model.keras"
+    model.save(partial)
+    partial.replace(run.folder / "model.keras")
+    sure = np.clip(chances[np.arange(len(labels)), labels], 1e-7, 1)
+    return {"test_accuracy": float((chances.argmax(1) == labels).mean()), "test_loss": float(-np.log(sure).mean())}
+
+
+def versions() -> dict[str, str]:
+    """Of what a run is made with."""
+    found = {"python": platform.python_version()}
+    for name in ("keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,122 @@
+"""How each network of the zoo is trained, what its recipe's authors published, and doing all of it again.
+
+`reproduce` needs Keras; the tables do not, and the web process reads them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnnviz.nets.presets import PRESETS
+from cnnviz.nets.weights import read_weights, save_weights, shortened
+from cnnviz.training import runs
+from cnnviz.training.config import TrainingConfig
+
+_BOOK = {"batch_size": 100, "epochs": 10}
+_DRAWN = {"augmentation": "sketches", "optimizer": "adamw", "weight_decay": 1e-3, "schedule": "one-cycle",
+          "learning_rate": 2e-3, "batch_size": 256}  # fmt: skip
+_QUICK = {"schedule": "one-cycle", "batch_size": 128}
+
+RECIPES: dict[str, TrainingConfig] = {
+    name: TrainingConfig(dataset=PRESETS[name].dataset, preset=name, **settings)
+    for name, settings in {
+        "lenet5": {**_DRAWN, "epochs": 80},
+        "lenet5-1998": {**_DRAWN, "epochs": 30},
+        "quick-mnist": {**_QUICK, "learning_rate": 4e-3, "epochs": 4},
+        "tf-tutorial": {"batch_size": 32, "epochs": 5},
+        "low-level": {"batch_size": 128, "epochs": 4, "steps": 50, "initializer": "random_normal"},
+        "book-mnist-adam": _BOOK,
+        "book-mnist-sgd": {**_BOOK, "optimizer": "sgd", "learning_rate": 0.01},
+        "fashion": {"batch_size": 32, "epochs": 5},
+        "small-fashion": {**_QUICK, "learning_rate": 3e-3, "epochs": 8, "augmentation": "flip"},
+        "book-cifar": _BOOK,
+        "book-cifar-20": {**_BOOK, "epochs": 20},
+        "small-cifar": {**_QUICK, "learning_rate": 3e-3, "epochs": 12, "augmentation": "flip"},
+        "small-digits": {**_QUICK, "batch_size": 32, "learning_rate": 4e-3, "epochs": 20, "augmentation": "none"},
+    }.items()
+}
+"""By preset. All keep one training image in twelve aside to validate on, which the published ones did not."""
+
+PUBLISHED = {
+    "tf-tutorial": 0.99,
+    "low-level": 0.980,
+    "fashion": 0.9128,
+    "book-mnist-adam": 0.9884,
+    "book-mnist-sgd": 0.9785,
+    "book-cifar": 0.7414,
+    "book-cifar-20": 0.6361,
+}
+"""Test accuracies that the recipes' authors state."""
+
+SLOW = ("lenet5", "lenet5-1998", "book-cifar", "book-cifar-20")
+"""Left out unless they are asked for: each takes more than five minutes on two cores."""
+
+FRESH = 5_000, 1_000_000
+"""How many generated sketches a network for digits is measured on, and their seed, which nothing is trained with."""
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """One line of the table."""
+
+    name: str
+    published: float | None
+    accuracy: float
+    epochs: int
+    seconds: float
+
+
+def reproduce(names: Iterable[str], ship: bool, heard: Callable[[str, dict[str, Any]], None]) -> Iterable[Reproduced]:
+    """Train presets as their recipes say, each as a run that the app shows too.
+
+    Args:
+        ship: put what comes out into assets/weights, with a card.
+        heard: called with the preset's name and every event.
+
+    Raises:
+        RunError: a run failed.
+    """
+    from cnnviz.training.job import train
+
+    for name in names:
+        config = RECIPES[name]
+        run = runs.create(config, f"recipe of {name}")
+        if train(config, run, lambda event, name=name: heard(name, event)) != "done":
+            raise runs.RunError(f"{name}: {runs.story(run).message}")
+        told = runs.story(run)
+        seconds = sum(epoch["seconds"] for epoch in told.epochs)
+        if ship:
+            ship_run(name, run, told)
+        yield Reproduced(name, PUBLISHED.get(name), told.end["test_accuracy"], config.epochs, seconds)
+
+
+def ship_run(name: str, run: runs.Run, told: runs.Story) -> None:
+    """Put a run's weights into assets/weights, measured as they are there."""
+    from cnnviz.training import sketches
+    from cnnviz.training.job import measured, split
+
+    network = PRESETS[name]
+    weights = shortened(read_weights(run.network, run.weights()))
+    rounded = {layer: tuple(part.astype(np.float32) for part in pair) for layer, pair in weights.items()}
+    _, _, test = split(network.dataset, 1.0)
+    accuracy = {f"{len(test[0]):,} test images": measured(network, rounded, test)}
+    if network.dataset == "mnist":
+        images, labels = sketches.draw(*FRESH)
+        accuracy[f"{FRESH[0]:,} fresh generated sketches"] = measured(network, rounded, (images[..., None], labels))
+    card = {
+        "network": name,
+        "data": f"{told.started['images']:,} training images of {network.dataset}"
+        + (", and sketches of cnnviz/data/generator.py" if run.config.augmentation == "sketches" else ""),
+        "parameters": told.started["parameters"],
+        "accuracy": accuracy,
+        "recipe": run.config.as_json(),
+        "epoch": told.end["epoch"],
+        "minutes": round(sum(epoch["seconds"] for epoch in told.epochs) / 60, 1),
+        "versions": told.started["versions"],
+    }
+    save_weights(network, weights, json.loads(json.dumps(card)))

@@ -1,0 +1,78 @@
+"""What a finished run's answers to the test images say. NumPy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cnnviz.training.runs import Run, RunError, Story
+
+OVERFIT = 0.02
+"""From this difference of accuracies on, training against validation, a run is said to overfit."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Answers to the test images.
+
+    Attributes:
+        probabilities: float32 (n, classes).
+        labels: uint8 (n,), what the images show.
+        answers: (n,), the most probable class.
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    answers: np.ndarray
+
+    def confusion(self) -> np.ndarray:
+        """int (classes, classes): how many images of each class (row) were taken for each (column)."""
+        classes = self.probabilities.shape[1]
+        return np.bincount(self.labels.astype(int) * classes + self.answers, minlength=classes**2).reshape(
+            classes, classes
+        )
+
+    def per_class(self) -> list[tuple[int, float, float, float]]:
+        """For each class: images, precision, recall, and F1, their harmonic mean (0 where there is none)."""
+        counts = self.confusion()
+        right, shown, said = np.diag(counts), counts.sum(1), counts.sum(0)
+        precision, recall = right / np.maximum(said, 1), right / np.maximum(shown, 1)
+        f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+        return [*zip(shown.tolist(), precision.tolist(), recall.tolist(), f1.tolist(), strict=True)]
+
+    def worst(self, count: int) -> np.ndarray:
+        """The numbers of the images that were taken for something else with the most certainty, the worst first."""
+        wrong = np.flatnonzero(self.answers != self.labels)
+        return wrong[np.argsort(-self.probabilities[wrong, self.answers[wrong]], kind="stable")][:count]
+
+    def cell(self, shown: int, taken: int, count: int) -> np.ndarray:
+        """The numbers of the images of one class that were taken for another, the most certain first."""
+        found = np.flatnonzero((self.labels == shown) & (self.answers == taken))
+        return found[np.argsort(-self.probabilities[found, taken], kind="stable")][:count]
+
+
+def results(run: Run) -> Results:
+    """Read them. Raises RunError: they are not there, or damaged."""
+    try:
+        with np.load(run.folder / "predictions.npz", allow_pickle=False) as kept:
+            chances, labels = kept["probabilities"], kept["labels"]
+        return Results(chances, labels, chances.argmax(1))
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise RunError("The answers to the test images are not there.") from error
+
+
+def verdict(told: Story) -> str:
+    """Training against validation in plain words; empty while no epoch is finished."""
+    if not told.epochs:
+        return ""
+    last, best = told.epochs[-1], told.best
+    gap = last["accuracy"] - last["val_accuracy"]
+    seen, new = f"{last['accuracy']:.1%}", f"{last['val_accuracy']:.1%}"
+    if gap > OVERFIT:
+        since = f" Since epoch {best['epoch']} validation has not become better." if best is not last else ""
+        return (f"It overfits: {seen} of the images it learned from, and only {new} of the others.{since} More data, "
+                "augmentation, dropout or weight decay help, and so do fewer epochs.")  # fmt: skip
+    if last["val_accuracy"] < 0.9 and gap < OVERFIT / 2 and len(told.epochs) > 1 and best is last:
+        return f"It still learns: {seen} in training, {new} in validation, and both rise. More epochs may help."
+    return f"It does not overfit: {seen} of the images it learned from, {new} of the others."

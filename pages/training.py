@@ -1,0 +1,284 @@
+"""One training run: its curves while it learns, and what it learned."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import streamlit as st
+
+from cnnviz import data
+from cnnviz.components import gallery, kernels
+from cnnviz.components.kernels import Panel
+from cnnviz.components.visitor import visitor
+from cnnviz.figures import percent
+from cnnviz.figures.training import confusion, curves
+from cnnviz.nets.weights import Weights, WeightsError, model_of, read_weights
+from cnnviz.session import current_input, selected_model, test_part, traced
+from cnnviz.sidebar import LOOK, clock, fill, plain, progress_line, stop
+from cnnviz.training import runs
+from cnnviz.training.results import Results, results, verdict
+from cnnviz.workers import TRAINERS, WorkerError
+
+PLAIN = {"displayModeBar": False}
+MISTAKES = 24  # pictures at most
+STATES = {"waiting": "waits", "running": "is learning", "interrupted": "was interrupted", "done": "is done",
+          "stopped": "was stopped", "failed": "failed"}  # fmt: skip
+EMPTY = "There are no runs yet. Open *Retrain* in the sidebar, and start one."
+
+state = st.session_state
+selected_model()
+
+
+def chosen() -> runs.Run | None:
+    """The run that the address names, else the visitor's newest, else the newest of all."""
+    every = runs.all_runs()
+    wanted = st.query_params.get("run")
+    for run in every:
+        if run.id == wanted:
+            return run
+    if wanted:
+        st.info("There is no run of that address: it may have been deleted.", icon=":material/info:")
+        st.query_params.pop("run", None)
+    run = next((run for run in every if run.owner == visitor()), every[0] if every else None)
+    if run:
+        st.query_params["run"] = run.id
+    return run
+
+
+def show_live(run: runs.Run, told: runs.Story) -> None:
+    """How far it is, and what its first kernels and its answer to the drawing are now."""
+    st.subheader(f"{plain(run.title)} {STATES[told.state]}", anchor=False)
+    st.progress(told.done, progress_line(run, told))
+    where = f"{told.started['device']}, Keras on {told.started['backend']}" if told.started else ""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if run.owner == visitor() and st.button("Stop", icon=":material/stop:", key="stop-run",
+                                                help="Keeps the best epoch so far"):  # fmt: skip
+            stop(run, told)
+        st.caption(where)
+
+
+def show_now(run: runs.Run, slot) -> None:
+    """The first layer's kernels before and now, and the answer to the visitor's drawing."""
+    live = run.folder / "live.npz"
+    now = live if live.exists() else run.weights()
+    network = run.network
+    try:
+        first = read_weights(network, run.folder / "epochs" / "000.npz")
+        weights = read_weights(network, now)
+        trace = traced(model_of(network, now), current_input(network).pixels, slot, keep=False)
+    except (WeightsError, WorkerError):
+        return  # not there yet, or just being written: the next look finds it
+    left, right = st.columns([3, 1], gap="large")
+    with left, st.container(key="first-kernels"):
+        show_kernels(first, weights)
+    with right, st.container(key="live-answer"):
+        label = trace.network.classes[int(trace.probabilities.argmax())]
+        st.markdown("**Its answer to your input now**")
+        st.subheader(f"{label}, {percent(float(trace.probabilities.max()))}", anchor=False)
+        image = (trace.image * 255).astype(np.uint8)
+        gallery("live-input", {"now": ("your input", image[..., 0] if image.shape[2] == 1 else image)}, size=96)
+
+
+def show_kernels(before: Weights, now: Weights) -> None:
+    """conv1's kernels, the first channel of each."""
+    panels = [Panel("old", "Kernels of conv1 before training", before["conv1"][0][:, :, 0].transpose(2, 0, 1)),
+              Panel("new", "now", now["conv1"][0][:, :, 0].transpose(2, 0, 1))]  # fmt: skip
+    kernels("live-kernels", panels, [f"filter {i}" for i in range(len(panels[0].maps))], 0.0)
+
+
+@st.fragment(run_every=LOOK)
+def watch(name: str) -> None:
+    """A run that goes on, looked at again and again; built anew when it ends."""
+    try:
+        run = runs.find(name)
+        told = runs.story(run)
+    except runs.RunError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    if told.state not in ("waiting", "running"):
+        st.rerun()
+    show_live(run, told)
+    for note in told.notes:
+        st.caption(note)
+    if told.started:
+        figure = curves({run.title: told}, live=True)
+        st.plotly_chart(figure, key="live-curves", config=PLAIN)
+        show_now(run, st.empty())
+
+
+def show_end(run: runs.Run, told: runs.Story) -> None:
+    """What became of it, in a sentence, and what can be done now."""
+    st.subheader(f"{plain(run.title)} {STATES[told.state]}", anchor=False)
+    if told.state == "failed":
+        st.error(told.message, icon=":material/error:")
+    elif told.message:
+        st.warning(told.message, icon=":material/info:")
+    with st.container(horizontal=True):
+        if told.state in ("interrupted", "failed", "stopped") and st.button(
+            "Go on", icon=":material/resume:", key="go-on", help="From its last finished epoch"
+        ):
+            try:
+                runs.ask_again(run)
+                TRAINERS.submit(run)
+            except runs.RunError as error:
+                st.error(str(error), icon=":material/error:")
+            else:
+                st.rerun()
+        if run.weights().exists() and st.button("Look at this network", icon=":material/draw:", key="use-run"):
+            use(run)
+        st.button("Settings into the form", icon=":material/tune:", key="fill", on_click=take, args=(run,),
+                  help="Start again from the settings of this run: they go into the sidebar's form")  # fmt: skip
+
+
+def take(run: runs.Run) -> None:
+    """Open the form with a run's settings."""
+    fill(run.config)
+    state.retrain = True
+
+
+def use(run: runs.Run, epoch: int | None = None, **more: str) -> None:
+    """Make the run's network the one that every page shows."""
+    state.wanted = f"run-{run.id}", epoch
+    st.switch_page("pages/step.py" if more else "pages/draw.py", query_params=more)
+
+
+def show_numbers(told: runs.Story) -> None:
+    """The results that count."""
+    columns = st.columns(4)
+    if "test_accuracy" in told.end:
+        columns[0].metric("Test accuracy", f"{told.end['test_accuracy']:.2%}", border=True)
+        columns[1].metric("Test loss", f"{told.end['test_loss']:.4f}", border=True)
+    if told.best:
+        columns[2].metric("Best validation accuracy", f"{told.best['val_accuracy']:.2%}", border=True)
+        spent = sum(epoch["seconds"] for epoch in told.epochs)
+        columns[3].metric(f"{len(told.epochs)} epochs", clock(spent), border=True)
+    if said := verdict(told):
+        st.markdown(said)
+
+
+def pictures(run: runs.Run, found: Results, numbers: np.ndarray) -> dict[str, tuple[str, np.ndarray]]:
+    """Test images by the name that `start_with` takes: (what it is and was taken for, picture)."""
+    images, _ = test_part(run.config.dataset)
+    classes = run.network.classes
+    return {f"{run.config.dataset}:{i}": (
+        f"{classes[found.labels[i]]}, taken for {classes[found.answers[i]]}, {percent(found.probabilities[i].max())}",
+        images[i]) for i in numbers.tolist()}  # fmt: skip
+
+
+def show_results(run: runs.Run) -> None:
+    """Which classes were taken for which, the worst mistakes, and the numbers for each class."""
+    try:
+        found = results(run)
+        test_part(run.config.dataset)
+    except (runs.RunError, data.DataError) as error:
+        st.info(str(error), icon=":material/info:")
+        return
+    classes = run.network.classes
+    counts = found.confusion()
+    left, right = st.columns(2, gap="large")
+    with left, st.container(key="confusion"):
+        st.markdown("**Confusion matrix**: choose a cell, and see its images.")
+        picked = st.plotly_chart(confusion(counts, classes), key="confusion-chart", config=PLAIN, on_select="rerun",
+                                 selection_mode="points")  # fmt: skip
+    with right:
+        points = picked.selection.points if picked else []
+        if points:
+            shown, taken = (classes.index(str(points[0][axis])) for axis in ("y", "x"))
+            numbers, kind = found.cell(shown, taken, MISTAKES), f"{classes[shown]} taken for {classes[taken]}"
+            total = int(counts[shown, taken])
+        else:
+            numbers, kind = found.worst(MISTAKES), "Worst mistakes"
+            total = int((found.answers != found.labels).sum())
+        with st.container(key="mistakes"):
+            st.markdown(f"**{kind}**: {len(numbers)} of {total:,}, the surest first. Click one to step through it.")
+            if len(numbers):
+                clicked = gallery("mistake-pictures", pictures(run, found, numbers), size=56, pick=True)
+                if clicked:
+                    use(run, sample=clicked)
+            else:
+                st.caption("There is none.")
+        with st.container(key="class-table"):
+            rows = "\n".join(f"| {name} | {n:,} | {precision:.1%} | {recall:.1%} | {f1:.3f} |" for name, (
+                n, precision, recall, f1) in zip(classes, found.per_class(), strict=True))  # fmt: skip
+            st.markdown(f"| class | images | precision | recall | F1 |\n| --- | ---: | ---: | ---: | ---: |\n{rows}")
+
+
+def show_time_machine(run: runs.Run) -> None:
+    """Kernels, answer and maps after any epoch."""
+    kept = run.epochs()
+    if len(kept) < 2:
+        return
+    st.subheader("Time machine", anchor=False)
+    epoch = st.select_slider("After epoch", kept, value=kept[-1], key=f"time-{run.id}")
+    network = run.network
+    slot = st.empty()
+    try:
+        first, then = (read_weights(network, run.weights(number)) for number in (0, epoch))
+        trace = traced(model_of(network, run.weights(epoch)), current_input(network).pixels, slot, keep=False)
+    except (WeightsError, WorkerError) as error:
+        slot.error(str(error), icon=":material/error:")
+        return
+    slot.empty()
+    left, right = st.columns([3, 1], gap="large")
+    with left:
+        show_kernels(first, then)
+    with right, st.container(key="time-answer"):
+        st.markdown(f"**Its answer after epoch {epoch}**")
+        st.subheader(f"{trace.label}, {percent(float(trace.probabilities.max()))}", anchor=False)
+        if st.button("All maps of this epoch", icon=":material/draw:"):
+            use(run, epoch)
+
+
+def show_downloads(run: runs.Run, told: runs.Story) -> None:
+    """The network, the history and the settings as files."""
+    text = io.StringIO()
+    names = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
+    table = csv.DictWriter(text, names, extrasaction="ignore")
+    table.writeheader()
+    table.writerows(told.epochs)
+    with st.container(horizontal=True, key="downloads"):
+        model = run.folder / "model.keras"
+        if model.exists():
+            st.download_button("Network (.keras)", model.read_bytes, f"{run.id}.keras", icon=":material/download:")
+        st.download_button("History (.csv)", text.getvalue(), f"{run.id}.csv", icon=":material/download:")
+        st.download_button("Settings (.json)", json.dumps(run.config.as_json(), indent=2), f"{run.id}.json",
+                           icon=":material/download:", help="For `python -m cnnviz train --config FILE`")  # fmt: skip
+
+
+@st.fragment
+def look_back(name: str) -> None:
+    """The part of the page that reacts to clicks by itself."""
+    try:
+        run = runs.find(name)
+        told = runs.story(run)
+    except runs.RunError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    if told.epochs:
+        st.plotly_chart(curves({run.title: told}), key="curves", config=PLAIN)
+    show_time_machine(run)
+    if "test_accuracy" in told.end:
+        st.subheader("On the test images", anchor=False)
+        show_results(run)
+    show_downloads(run, told)
+
+
+st.markdown(
+    "Watch the curves: thin is the loss of what it learns from, thick what it has not seen. "
+    "Try a learning rate ten times as high, or a twentieth of the images, and see where the two part."
+)
+run = chosen()
+if run is None:
+    st.info(EMPTY, icon=":material/info:")
+else:
+    with st.container(key="train-progress"):
+        told = runs.story(run)
+        if told.state in ("waiting", "running"):
+            watch(run.id)
+        else:
+            show_end(run, told)
+            show_numbers(told)
+            look_back(run.id)

@@ -1,0 +1,231 @@
+"""Real training of small networks: what it says and leaves, and how it comes through stops, kills and bad days."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnnviz import data
+from cnnviz.nets.blocks import Block, Hidden
+from cnnviz.nets.weights import read_weights
+from cnnviz.training import runs
+from cnnviz.training.config import TrainingConfig
+from cnnviz.training.results import results, verdict
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = TrainingConfig(
+    "digits", preset="", blocks=(Block(16, 3, dropout=0.1),), hidden=(Hidden(32, dropout=0.1),), epochs=4,
+    learning_rate=0.02, batch_size=32, schedule="one-cycle", optimizer="adamw", weight_decay=1e-3, augmentation="shift",
+)  # fmt: skip
+TRAIN = """
+import sys
+from cnnviz.nets.quiet import import_keras
+import_keras()
+from cnnviz.training.job import train
+from cnnviz.training.runs import find
+run = find(sys.argv[1])
+{more}
+print(train(run.config, run, heard if "heard" in globals() else lambda event: None))
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNVIZ_RUNS", str(tmp_path / "runs"))
+    return tmp_path / "runs"
+
+
+def job(run: runs.Run, more: str = "", **environment: str) -> subprocess.Popen:
+    """The job in a process of its own, as a worker runs it."""
+    return subprocess.Popen([sys.executable, "-c", TRAIN.format(more=more), run.id], cwd=ROOT, text=True,
+                            env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+
+
+def done(process: subprocess.Popen) -> str:
+    out, err = process.communicate(timeout=200)
+    return out.strip().rpartition("\n")[2] or err[-2000:]
+
+
+def curve(run: runs.Run) -> list[tuple[float, ...]]:
+    names = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+    return [tuple(epoch[name] for name in names) for epoch in runs.story(run).epochs]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run from its beginning to its end, undisturbed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNVIZ_RUNS", str(tmp_path_factory.mktemp("finished")))
+        run = runs.create(SMALL, "undisturbed")
+        assert done(job(run)) == "done"
+    return run
+
+
+def test_a_run_learns_and_leaves_everything_that_the_app_shows(finished):
+    from cnnviz.nets.quiet import import_keras
+
+    keras = import_keras()
+    told = runs.story(finished)
+    assert told.state == "done"
+    assert told.done == 1
+    assert [epoch["epoch"] for epoch in told.epochs] == [1, 2, 3, 4]
+    assert told.epochs[-1]["loss"] < told.epochs[0]["loss"]
+    assert finished.epochs() == [0, 1, 2, 3, 4]
+    assert told.best["epoch"] == told.end["epoch"]
+    assert told.started["parameters"] == sum(finished.network.parameters())
+    # The test accuracy is that of the saved model on the test images, and of the weights that the app shows.
+    images, labels = data.load("digits")[1]
+    model = keras.models.load_model(finished.folder / "model.keras")
+    chances = model.predict(images[..., None] / np.float32(255), verbose=0)
+    assert (chances.argmax(1) == labels).mean() == told.end["test_accuracy"] > 0.4
+    np.testing.assert_allclose(results(finished).probabilities, chances, atol=1e-6)
+    weights = read_weights(finished.network, finished.weights())
+    assert np.array_equal(weights["conv1"][0], model.get_layer("conv1").get_weights()[0])
+    assert np.array_equal(weights["conv1"][0], read_weights(
+        finished.network, finished.weights(told.best["epoch"]))["conv1"][0])  # fmt: skip
+    counts = results(finished).confusion()
+    assert counts.sum() == len(labels)
+    assert np.trace(counts) == (chances.argmax(1) == labels).sum()
+    assert verdict(told)
+
+
+def test_killed_in_the_middle_it_goes_on_to_the_same_curves(finished):
+    run = runs.create(SMALL, "killed")
+    # Killed in the middle of the third epoch, after two were finished.
+    process = job(run, """
+import os, signal
+def heard(event):
+    if event["event"] == "batch" and event["epoch"] == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+""")  # fmt: skip
+    process.communicate(timeout=200)
+    assert process.returncode == -signal.SIGKILL
+    os.utime(run.folder / "alive", (time.time() - runs.DEAD - 1,) * 2)
+    told = runs.story(run)
+    assert told.state == "interrupted"
+    assert len(told.epochs) == 2
+    with (run.folder / "events.jsonl").open("ab") as events:
+        events.write(b'{"event":"epo')  # as a kill in the middle of a line leaves it
+    assert len(runs.story(run).epochs) == 2
+    runs.ask_again(run)
+    assert runs.story(run).state in ("waiting", "running")
+    assert done(job(run)) == "done"
+    assert runs.story(run).started["from_epoch"] == 2
+    assert curve(run) == curve(finished), "to the last digit"
+    assert runs.story(run).end["test_loss"] == runs.story(finished).end["test_loss"]
+
+
+def test_stop_keeps_the_best_so_far_and_it_can_go_on(finished):
+    run = runs.create(SMALL)
+    more = 'heard = lambda event: event["event"] == "epoch" and event["epoch"] == 2 and run.stop()'
+    assert done(job(run, more)) == "stopped"
+    told = runs.story(run)
+    assert len(told.epochs) == 2
+    assert told.end["test_accuracy"] > 0.1
+    assert told.end["epoch"] == told.best["epoch"]
+    runs.ask_again(run)
+    assert done(job(run)) == "done"
+    assert curve(run) == curve(finished)
+
+
+def test_a_loss_that_is_no_number_is_told_in_a_sentence():
+    run = runs.create(replace(SMALL, optimizer="sgd", learning_rate=10.0, schedule="constant", epochs=20))
+    more = """
+import keras
+class Broken(keras.losses.SparseCategoricalCrossentropy):
+    def call(self, *given):
+        return super().call(*given) * float("inf")
+keras.losses.SparseCategoricalCrossentropy = Broken
+"""
+    assert done(job(run, more)) == "failed"
+    assert "The loss became" in runs.story(run).message
+    assert "choose a learning rate below 10" in runs.story(run).message
+
+
+def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(finished):
+    run = runs.create(SMALL)
+    more = """
+import cnnviz.training.job as job
+kept = job.Trainer.save
+def full(self, file, facts):
+    if facts["epoch"] == 2:  # from here on no file may be longer than the events are now
+        import resource, signal
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, resource.RLIM_INFINITY))
+    kept(self, file, facts)
+job.Trainer.save = full
+"""
+    assert done(job(run, more)) == "failed"
+    assert "can't be written" in runs.story(run).message
+    assert "make room" in runs.story(run).message
+    assert len(runs.story(run).epochs) == 1
+    assert not list(run.folder.glob(".*.npz")), "nothing half-written is left"
+    runs.ask_again(run)
+    assert done(job(run)) == "done"
+    assert curve(run) == curve(finished)
+
+
+def test_a_data_set_that_can_not_be_had_is_told(tmp_path):
+    run = runs.create(TrainingConfig("fashion_mnist", preset="fashion"))
+    offline = {"CNNVIZ_DATA": str(tmp_path), "https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+    assert done(job(run, **offline)) == "failed"
+    assert "Fashion-MNIST could not be downloaded" in runs.story(run).message
+
+
+def test_a_gpu_that_is_not_here_is_told():
+    run = runs.create(replace(SMALL, device="gpu:7"))
+    assert done(job(run)) == "failed"
+    assert "gpu:7 is not here" in runs.story(run).message
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_two_hundred_steps_on_each_backend_that_is_installed(backend):
+    if not find_spec(backend):
+        pytest.skip(f"{backend} is not installed")
+    run = runs.create(replace(SMALL, epochs=5, steps=40, augmentation="none"))
+    assert done(job(run, KERAS_BACKEND=backend)) == "done"
+    told = runs.story(run)
+    assert told.started["backend"] == backend
+    assert sum(1 for _ in told.epochs) * told.started["batches"] == 200
+    assert told.end["test_accuracy"] > 0.5
+
+
+def test_titles_owners_and_folders():
+    run = runs.create(SMALL, "  A <b>name</b> " + "x" * 100, "someone")
+    assert len(run.title) == runs.MAX_TITLE
+    assert runs.find(run.id) == run
+    assert runs.all_runs() == [run]
+    assert runs.find(run.rename("another").id).title == "another"
+    for forged in ("../../etc", "", ".", run.id + "/..", "20261121-130802-3f6g", "x" * 10_000):
+        with pytest.raises(runs.RunError):
+            runs.find(forged)
+    runs.find(run.id).delete()
+    assert runs.all_runs() == []
+    with pytest.raises(runs.RunError):
+        runs.story(run)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"config": {"epochs": "many"}}', b"\xff\xfe", b"{" * 5_000])
+def test_damaged_settings_are_passed_over(content):
+    run = runs.create(SMALL)
+    (run.folder / "settings.json").write_bytes(content)
+    assert runs.all_runs() == []
+    with pytest.raises(runs.RunError, match="damaged"):
+        runs.find(run.id)
+
+
+@pytest.mark.parametrize("line", [b"\n", b"7\n", b"[]\n", b'{"event": "epoch"', b'{"event": "started"}\n', b"\xff\n",
+                                  b'{"event": ["epoch"]}\n'])  # fmt: skip
+def test_damaged_events_are_passed_over(line):
+    run = runs.create(SMALL)
+    (run.folder / "events.jsonl").write_bytes(line)
+    assert runs.story(run).state == "waiting"
+    assert json.loads((run.folder / "settings.json").read_bytes())["config"]["epochs"] == 4
