@@ -32,6 +32,7 @@ test: $(TESTS)  ## run all tests, in a real browser too; installs what they need
 bench: $(TESTS)  ## measure: prints JSON lines
 	@$(BIN)/python tests/browser/find_browser.py --install >&2
 	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python benchmarks/training.py
 
 picture: $(TESTS)  ## take the README's pictures of the app again
 	@$(BIN)/python tests/browser/find_browser.py --install >&2

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,7 @@ from cnnviz.inputs import normalise, parse_strokes, rasterise  # noqa: E402
 from cnnviz.inputs.samples import samples  # noqa: E402
 from cnnviz.nets.presets import PRESETS  # noqa: E402
 from cnnviz.nets.weights import load_weights, shipped  # noqa: E402
+from cnnviz.workers import NICE  # noqa: E402
 
 MODEL = "lenet5"
 COLD_RUNS, SESSIONS, STROKES, BLOCK = 10, 20, 20, 10
@@ -221,6 +223,27 @@ def pen_up(runs: int) -> Iterator[dict]:
         ours = summary(f"pen_up_to_{part}", "ms", (time[part] for time in times[OURS]))
         naive = summary(f"naive_pen_up_to_{part}", "ms", (time[part] for time in times[NAIVE]))
         yield from (ours, naive, ratio(f"{part}_speedup", naive, ours))
+
+
+@measures("pen_up_alone", "pen_up_while_training", "training_slows_answer")
+def pen_up_while_training(runs: int) -> Iterator[dict]:
+    """From pen-up to the new answer without a run and with one going, which lets others go first, as the app's do."""
+    train = [sys.executable, "-m", "cnnviz", "train", "--preset", "lenet5", "--epochs", "100", "--augmentation", "none"]
+    with tempfile.TemporaryDirectory() as folder, serving(OURS) as (url, _), chromium() as browser:
+        page = opened(visitor(browser), OURS, url)
+        strokes(page, OURS, 4)
+        alone = summary("pen_up_alone", "ms", (time["answer"] for time in strokes(page, OURS, runs)))
+        run = subprocess.Popen(train, cwd=ROOT, env=os.environ | {"CNNVIZ_RUNS": folder}, stderr=subprocess.DEVNULL,
+                               preexec_fn=lambda: os.nice(NICE))  # fmt: skip
+        try:
+            while not any('"batch"' in events.read_text() for events in Path(folder).glob("*/events.jsonl")):
+                time.sleep(0.1)
+            beside = summary("pen_up_while_training", "ms", (time["answer"] for time in strokes(page, OURS, runs)))
+            assert run.poll() is None, "the run was over too soon"
+        finally:
+            run.kill()
+            run.wait()
+    yield from (alone, beside, ratio("training_slows_answer", beside, alone))
 
 
 @measures("first_paint_cold", "first_answer_cold")

@@ -20,7 +20,7 @@ from cnnviz.nets.layers import Network
 from cnnviz.nets.presets import PRESETS
 from cnnviz.nets.weights import Model, model_of, shipped
 from cnnviz.trace import Trace, assemble
-from cnnviz.training.runs import find
+from cnnviz.training.runs import RunError, find
 from cnnviz.workers import TRACER
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
@@ -49,15 +49,14 @@ def selected_model() -> Model:
         st.query_params["sample"] = state.sample
     elif state.drawing and "drawing" not in st.query_params:
         st.query_params["drawing"] = state.drawing
-    return model_named(state.model, state.get("epoch"))
-
-
-def model_named(name: str, epoch: int | None = None) -> Model:
-    """A preset, or a run as "run-<id>" after one of its epochs, else after its best. Raises RunError: no such run."""
-    if name in PRESETS:
-        return shipped(PRESETS[name])
-    run = find(name.removeprefix("run-"))
-    return model_of(run.network, run.weights(epoch))
+    if state.model not in PRESETS:
+        try:
+            run = find(state.model.removeprefix("run-"))
+            return model_of(run.network, run.weights(state.get("epoch")))
+        except RunError as error:  # deleted since the sidebar was built
+            st.info(str(error), icon=":material/info:")
+            return shipped(next(iter(PRESETS.values())))
+    return shipped(PRESETS[state.model])
 
 
 def start_with_link() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 import streamlit as st
@@ -10,6 +11,7 @@ import streamlit as st
 from cnnviz import data
 from cnnviz.components.visitor import keep_visitor, visitor
 from cnnviz.devices import gpus
+from cnnviz.figures.training import curves
 from cnnviz.nets.blocks import POOLINGS, Block, Hidden
 from cnnviz.nets.describe import FUNCTIONS, table
 from cnnviz.nets.presets import PRESETS
@@ -30,7 +32,7 @@ from cnnviz.training.config import (
 from cnnviz.training.recipes import PUBLISHED, RECIPES
 from cnnviz.workers import TRAINERS
 
-LOOK = 0.8
+LOOK = 0.7
 """Seconds between two looks at what a run says."""
 OWN = "blocks of your own"
 FIRST = "quick-mnist"
@@ -51,6 +53,8 @@ def choose_model() -> None:
         state.model = wanted[0] if wanted[0] in options else options[0]
         if wanted[1] is not None:
             state.epoch = wanted[1]
+    if state.get("model", options[0]) not in options:  # a run that was deleted
+        state.model = options[0]
     # By hand, because a bound select box would put a run's title into the address, which may change.
     asked = st.query_params.get("model")
     if asked in options and asked != state.get("model_shown"):
@@ -243,6 +247,13 @@ def form() -> None:
         st.rerun()
     if busy:
         st.caption("One run at a time: stop yours first, or wait for its end.")
+
+
+def show_curves(stories: Mapping[str, runs.Story], live: bool = False) -> None:
+    """Loss and accuracy, side by side where there is room."""
+    for column, name in zip(st.columns(2, gap="medium"), ("loss", "accuracy"), strict=True):
+        figure = curves(stories, name, live)
+        column.plotly_chart(figure, key=f"curves-{name}", config={"displayModeBar": False})
 
 
 def clock(seconds: float) -> str:

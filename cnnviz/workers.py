@@ -22,6 +22,8 @@ from cnnviz.nets.weights import Model
 from cnnviz.trace import tracer
 from cnnviz.training import one_step, runs
 
+NICE = 10
+"""How much trainers let other processes go first, 0 to 19."""
 ATTEMPTS = 3
 """How often a request is asked again when the worker dies under it."""
 
@@ -134,7 +136,7 @@ def behave(parent: int) -> None:
     """In a trainer: end with the web process, and let everybody else go first."""
     follow(parent)
     if hasattr(os, "nice"):
-        os.nice(10)
+        os.nice(NICE)
 
 
 class Trainers:

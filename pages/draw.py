@@ -97,7 +97,7 @@ def show_answer(trace: Trace) -> None:
         st.markdown(f"**{percent(sure)}** sure")
     else:
         other, chance = trace.network.classes[second], trace.probabilities[second]
-        st.markdown(f"Not sure: **{percent(sure)}**. It could be a **{other}** ({percent(chance)}).")
+        st.markdown(f"Not sure: **{percent(sure)}**. It could be **{other}** ({percent(chance)}).")
 
 
 def chosen_map() -> tuple[str, int]:
@@ -161,8 +161,14 @@ def page() -> None:
 
 
 state.sketch_shown = state.sketch
-st.markdown(
-    "Draw a digit: the pictures below are what the trained network computes from it. "
-    "Try a 7 with and without a bar, and watch which maps change."
-)
+if "0" in PRESET.classes:
+    st.markdown(
+        "Draw a digit: the pictures below are what the trained network computes from it. "
+        "Try a 7 with and without a bar, and watch which maps change."
+    )
+else:
+    st.markdown(
+        "Choose a sample or a picture: the maps below are what the network computes from it. "
+        f"It knows {', '.join(PRESET.classes)} and nothing else: try a photo of your own, and a digit."
+    )
 page()

@@ -3,8 +3,10 @@
 import streamlit as st
 
 from cnnviz.nets.describe import table
-from cnnviz.nets.weights import SHIPPED, load_card
+from cnnviz.nets.presets import PRESETS
+from cnnviz.nets.weights import load_card
 from cnnviz.session import selected_model
+from cnnviz.training import runs
 
 MODEL = selected_model()
 PRESET = MODEL.network
@@ -17,12 +19,24 @@ def as_markdown(rows: list[dict]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def card() -> dict:
+    """What is known of the weights: a preset's card, or a run's settings and results."""
+    if PRESET.name in PRESETS:
+        return load_card(PRESET)
+    run = runs.find(PRESET.name.removeprefix("run-"))
+    told = runs.story(run)
+    accuracy = {"validation images, the best epoch": told.best["val_accuracy"]} if told.best else {}
+    if "test_accuracy" in told.end:
+        accuracy = {"test images": told.end["test_accuracy"], **accuracy}
+    return {"accuracy": accuracy, "recipe": run.config.as_json(), "versions": told.started.get("versions", {})}
+
+
 def show_card(card: dict) -> None:
     """What the weights were trained on, and how well they read."""
     if not card:
         st.info("These weights have no card. Run `make weights` to train them anew, with one.", icon=":material/info:")
         return
-    for column, (name, value) in zip(st.columns(len(card["accuracy"])), card["accuracy"].items(), strict=True):
+    for column, (name, value) in zip(st.columns(max(1, len(card["accuracy"]))), card["accuracy"].items(), strict=False):
         column.metric(name, f"{value:.2%}", border=True)
     st.json(card, expanded=False)
 
@@ -40,8 +54,8 @@ st.caption(
 )
 st.subheader("Where the weights come from", anchor=False)
 with st.container(key="card"):
-    show_card(load_card(PRESET))
-weights = SHIPPED / f"{PRESET.name}.npz"
+    show_card(card())
+weights = MODEL.file
 if weights.exists():
     st.download_button("Download the weights", weights.read_bytes(), weights.name, icon=":material/download:",
                        help="A NumPy .npz file: one kernel and one bias for each layer that has any")  # fmt: skip

@@ -7,14 +7,13 @@ from datetime import datetime
 import streamlit as st
 
 from cnnviz.components.visitor import visitor
-from cnnviz.figures.training import COLOURS, curves
+from cnnviz.figures.training import COLOURS
 from cnnviz.session import selected_model
-from cnnviz.sidebar import clock, fill
+from cnnviz.sidebar import clock, fill, show_curves
 from cnnviz.training import runs
 from cnnviz.training.config import differences
 from cnnviz.workers import TRAINERS
 
-PLAIN = {"displayModeBar": False}
 EMPTY = "There are no runs yet. Open *Retrain* in the sidebar and start one, or `python -m cnnviz train`."
 
 state = st.session_state
@@ -72,8 +71,7 @@ def said(name: str, value: object) -> str:
 
 def compare(chosen: list[runs.Run]) -> None:
     """Curves laid over each other, and what differs between the first and each of the others."""
-    st.plotly_chart(curves({f"{run.title} ({run.id[-4:]})": runs.story(run) for run in chosen}), key="overlay",
-                    config=PLAIN)  # fmt: skip
+    show_curves({f"{run.title} ({run.id[-4:]})": runs.story(run) for run in chosen})
     first, *others = chosen
     for other in others:
         found = differences(first.config, other.config)

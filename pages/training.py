@@ -14,10 +14,10 @@ from cnnviz.components import gallery, kernels
 from cnnviz.components.kernels import Panel
 from cnnviz.components.visitor import visitor
 from cnnviz.figures import percent
-from cnnviz.figures.training import confusion, curves
+from cnnviz.figures.training import confusion
 from cnnviz.nets.weights import Weights, WeightsError, model_of, read_weights
 from cnnviz.session import current_input, selected_model, test_part, traced
-from cnnviz.sidebar import LOOK, clock, fill, plain, progress_line, stop
+from cnnviz.sidebar import LOOK, clock, fill, plain, progress_line, show_curves, stop
 from cnnviz.training import runs
 from cnnviz.training.results import Results, results, verdict
 from cnnviz.workers import TRAINERS, WorkerError
@@ -104,8 +104,7 @@ def watch(name: str) -> None:
     for note in told.notes:
         st.caption(note)
     if told.started:
-        figure = curves({run.title: told}, live=True)
-        st.plotly_chart(figure, key="live-curves", config=PLAIN)
+        show_curves({run.title: told}, live=True)
         show_now(run, st.empty())
 
 
@@ -258,7 +257,7 @@ def look_back(name: str) -> None:
         st.error(str(error), icon=":material/error:")
         return
     if told.epochs:
-        st.plotly_chart(curves({run.title: told}), key="curves", config=PLAIN)
+        show_curves({run.title: told})
     show_time_machine(run)
     if "test_accuracy" in told.end:
         st.subheader("On the test images", anchor=False)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from cnnviz.training.runs import Story
 
@@ -16,49 +15,45 @@ POINTS = 300
 """Points of a run's training curve at most."""
 
 
-def curves(stories: Mapping[str, Story], live: bool = False, mark: int | None = None) -> go.Figure:
-    """Loss and accuracy over the epochs: thin, of the training batches; thick with points, of the validation images.
+def curves(stories: Mapping[str, Story], name: str, live: bool = False) -> go.Figure:
+    """Loss or accuracy over the epochs: thin, of the training batches; thick with points, of the validation images.
 
     Args:
         stories: by title; each in a colour of its own.
+        name: "loss" or "accuracy".
         live: whether it goes on; the axes then keep still.
-        mark: an epoch to draw a line at.
     """
-    figure = make_subplots(1, 2, subplot_titles=("Loss (cross-entropy)", "Accuracy"), horizontal_spacing=0.09)
+    figure = go.Figure()
     several = len(stories) > 1
     for number, (title, told) in enumerate(stories.items()):
         colour = COLOURS[number % len(COLOURS)]
         per_epoch = told.started.get("batches", 1)
         points = told.batches[:: max(1, len(told.batches) // POINTS)]
-        x = [point["epoch"] - 1 + point["batch"] / per_epoch for point in points]
-        epochs = [epoch["epoch"] for epoch in told.epochs]
-        for column, name in ((1, "loss"), (2, "accuracy")):
-            figure.add_scatter(
-                x=x, y=[point[name] for point in points], mode="lines", line={"color": colour, "width": 1.2},
-                opacity=0.55, name=f"{title}, training" if several else "training batches", legendgroup=title,
-                showlegend=column == 1, hovertemplate=f"epoch %{{x:.2f}}: {name} %{{y:.4f}}<extra></extra>",
-                row=1, col=column,
-            )  # fmt: skip
-            figure.add_scatter(
-                x=epochs, y=[epoch[f"val_{name}"] for epoch in told.epochs], mode="lines+markers",
-                line={"color": colour if several else COLOURS[1], "width": 3}, marker_size=7, legendgroup=title,
-                name=title if several else "validation", showlegend=column == 1,
-                hovertemplate=f"epoch %{{x}}: validation {name} %{{y:.4f}}<extra></extra>",
-                row=1, col=column,
-            )  # fmt: skip
+        figure.add_scatter(
+            x=[point["epoch"] - 1 + point["batch"] / per_epoch for point in points],
+            y=[point[name] for point in points], mode="lines", line={"color": colour, "width": 1.4}, opacity=0.8,
+            name="training batches", legendgroup=title, showlegend=not several,
+            hovertemplate=f"epoch %{{x:.2f}}: {name} %{{y:.4f}}<extra></extra>",
+        )  # fmt: skip
+        figure.add_scatter(
+            x=[epoch["epoch"] for epoch in told.epochs], y=[epoch[f"val_{name}"] for epoch in told.epochs],
+            mode="lines+markers", line={"color": colour if several else COLOURS[1], "width": 3}, marker_size=7,
+            name=title if several else "validation images", legendgroup=title,
+            hovertemplate=f"epoch %{{x}}: validation {name} %{{y:.4f}}<extra></extra>",
+        )  # fmt: skip
     most = max((told.started.get("epochs", 1) for told in stories.values()), default=1)
     figure.update_xaxes(range=[0, most * 1.02], title="epochs", fixedrange=True)
-    figure.update_yaxes(fixedrange=True)
-    figure.update_yaxes(rangemode="tozero", row=1, col=1)
-    best = [epoch["val_accuracy"] for told in stories.values() for epoch in told.epochs]
-    # While it goes on the whole range, so that nothing jumps; then from where there is something to tell apart.
-    low = 0.0 if live or not best else max(0.0, np.floor(min(best) * 20 - 1) / 20)
-    figure.update_yaxes(range=[low, 1.0 + 0.02 * (1 - low)], tickformat=".0%" if low < 0.9 else ".1%", row=1, col=2)
-    if mark is not None:
-        figure.add_vline(mark, line={"color": COLOURS[5], "width": 1.5, "dash": "dot"})
+    if name == "loss":
+        figure.update_yaxes(rangemode="tozero", fixedrange=True)
+    else:
+        best = [epoch["val_accuracy"] for told in stories.values() for epoch in told.epochs]
+        # While it goes on the whole range, so that nothing jumps; then from where there is something to tell apart.
+        low = 0.0 if live or not best else max(0.0, np.floor(min(best) * 20 - 1) / 20)
+        figure.update_yaxes(range=[low, 1 + 0.02 * (1 - low)], tickformat=".0%", fixedrange=True)
     figure.update_layout(
-        height=320 if several else 300, margin={"l": 0, "r": 0, "t": 28, "b": 0}, transition_duration=0,
-        legend={"orientation": "h", "y": -0.22, "x": 0, "yanchor": "top"}, dragmode=False,
+        title={"text": "Loss (cross-entropy)" if name == "loss" else "Accuracy", "x": 0, "font_size": 16},
+        height=310, margin={"l": 0, "r": 8, "t": 36, "b": 0}, transition_duration=0, dragmode=False,
+        legend={"orientation": "h", "y": -0.25, "x": 0, "yanchor": "top"},
     )  # fmt: skip
     return figure
 

@@ -25,6 +25,8 @@ class Compiled:
 
         from cnnviz.nets.build import build
 
+        tf.get_logger().setLevel("ERROR")  # it warns of many compilations, and there are many networks
+
         self.model, self.weights = build(network), None
         keep = {(layer.name, part) for layer, part, _ in parts(network)}
 

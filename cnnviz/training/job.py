@@ -35,7 +35,7 @@ from cnnviz.training.runs import BEAT, Log, Run, beat, story
 
 VALIDATION = 12
 """One in so many training images is set aside to validate on; always the same ones."""
-SAY = 0.5
+SAY = 0.25
 """Seconds between two events while an epoch goes on."""
 KEEP_BYTES = 200_000_000
 """What the weights of all epochs may take; of a network too large for that, every second, third, ... epoch is kept."""
@@ -209,7 +209,7 @@ class Trainer:
 
 
 class Reporter(keras.callbacks.Callback):
-    """Writes down, twice a second, how far an epoch is; looks whether somebody wants it to stop."""
+    """Writes down, some times a second, how far an epoch is; looks whether somebody wants it to stop."""
 
     def __init__(self, run: Run, trainer: Trainer, say: Callable[..., None]) -> None:
         super().__init__()

@@ -137,3 +137,64 @@ def test_a_network_without_weights_says_how_to_get_them(monkeypatch):
     weights._kept.cache_clear()
     assert not app.exception
     assert "make weights" in app.error[0].value
+
+
+@pytest.fixture
+def finished(tmp_path, monkeypatch):
+    """A run as it lies on the disk when it is done; its weights are a preset's."""
+    import shutil
+
+    from cnnviz.nets.weights import SHIPPED
+    from cnnviz.training import runs
+    from cnnviz.training.config import TrainingConfig
+
+    monkeypatch.setenv("CNNVIZ_RUNS", str(tmp_path))
+    run = runs.create(TrainingConfig(preset="quick-mnist", epochs=2), "ours *<b>")
+    for name in ("weights.npz", "epochs/000.npz", "epochs/001.npz", "epochs/002.npz"):
+        shutil.copy(SHIPPED / "quick-mnist.npz", run.folder / name)
+    log = runs.Log(run.folder)
+    log.say(
+        "started", device="CPU", backend="tensorflow", versions={}, batches=10, batch_size=128, epochs=2, from_epoch=0
+    )
+    for epoch in 1, 2:
+        log.say("batch", epoch=epoch, batch=10, loss=0.5, accuracy=0.8, images_per_second=1000.0)
+        log.say("epoch", epoch=epoch, loss=0.2, accuracy=0.9 + epoch / 20, val_loss=0.3, val_accuracy=0.9, seconds=1.0)
+    log.say("done", epoch=1, test_accuracy=0.91, test_loss=0.3, message="")
+    return run
+
+
+def test_a_run_is_a_network_on_every_page_and_its_settings_fill_the_form(finished):
+    app = opened(sample="two", model=f"run-{finished.id}", epoch="1")
+    assert app.title[0].value == "2"
+    assert app.session_state["trace"].network.name == f"run-{finished.id}"
+    assert app.session_state["epoch"] == 1
+    for page in "step", "convolution", "pooling", "layers", "training", "runs":
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception, page
+        assert not app.error, page
+    app.switch_page("pages/training.py").run()
+    assert "It overfits" in said(app)
+    assert "answers to the test images are not there" in app.info[0].value  # predictions.npz is missing here
+    app.button(key="fill").click().run()
+    assert not app.exception
+    assert app.session_state["t_preset"] == "quick-mnist"
+    assert app.session_state["t_epochs"] == 2
+
+
+@pytest.mark.parametrize("query", [{"model": "run-20261121-000000-0000"}, {"model": "run-../../etc"}, {"epoch": "99"},
+                                   {"epoch": "<b>"}])  # fmt: skip
+def test_a_forged_run_or_epoch_opens_the_page_as_it_is(query, finished):
+    app = opened(sample="two", **{"model": f"run-{finished.id}", **query})
+    assert not app.exception
+    assert app.title[0].value == "2"
+
+
+def test_a_deleted_run_is_told_and_the_first_network_is_there_again(finished):
+    app = opened(sample="two", model=f"run-{finished.id}")
+    finished.delete()
+    app.run()
+    assert not app.exception
+    assert app.title[0].value == "2"
+    assert app.session_state["trace"].network.name == "lenet5"
+    app.switch_page("pages/training.py").run()
+    assert "There are no runs yet" in app.info[-1].value

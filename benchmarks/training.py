@@ -1,0 +1,137 @@
+"""How fast networks are trained: `make bench`, or `python benchmarks/training.py [NAME...]`. Prints JSON lines.
+
+Both sides of a ratio are measured in this one process, in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from cnnviz.nets.quiet import import_keras
+
+keras = import_keras()
+
+from cnnviz import data  # noqa: E402
+from cnnviz.nets.build import build  # noqa: E402
+from cnnviz.training import job, runs  # noqa: E402
+from cnnviz.training.config import TrainingConfig  # noqa: E402
+from cnnviz.training.recipes import RECIPES  # noqa: E402
+
+ENOUGH = 0.99
+FASTEST, TUTORIAL = "quick-mnist", "tf-tutorial"
+TURNS = 3
+BATCHES = 32, 128, 512, 2048
+
+
+def line(name: str, unit: str, values: list[float], **more) -> dict:
+    """What is printed of some measurements of one thing."""
+    return {"name": name, "unit": unit, "median": round(float(np.median(values)), 2), "runs": len(values), **more}
+
+
+class Quiet(keras.callbacks.Callback):
+    """Says nothing: what stands in for the app's reporter where only the learning is measured."""
+
+
+def seconds_to_99(name: str) -> tuple[float, float, int]:
+    """Train as the recipe says until 99 % of the test images are read right, which is looked at after each epoch and
+    not timed. Compiling is. Returns seconds, the accuracy that was reached, and epochs.
+    """
+    config = RECIPES[name]
+    train, validation, test = job.split(config.dataset, 1.0)
+    began = time.perf_counter()
+    trainer = job.Trainer(config, config.network(), train, validation, None)
+    spent = time.perf_counter() - began
+    for epoch in range(1, config.epochs + 1):
+        began = time.perf_counter()
+        trainer.epoch(epoch, Quiet())
+        spent += time.perf_counter() - began
+        chances = trainer.model.predict(test[0] / np.float32(255), batch_size=1000, verbose=0)
+        accuracy = float((chances.argmax(1) == test[1]).mean())
+        if accuracy >= ENOUGH:
+            break
+    return spent, accuracy, epoch
+
+
+def to_99() -> Iterator[dict]:
+    """Seconds to 99 % on MNIST's test images: our fastest recipe, and the one of TensorFlow's tutorial."""
+    found = {name: [seconds_to_99(name) for _ in range(TURNS)] for name in (FASTEST, TUTORIAL)}
+    lines = {
+        name: line(f"to_99_{name}", "s", [one[0] for one in each], accuracy=each[0][1], epochs=each[0][2])
+        for name, each in found.items()
+    }
+    yield from lines.values()
+    yield line("to_99_speedup", "x", [lines[TUTORIAL]["median"] / lines[FASTEST]["median"]])
+
+
+def overhead() -> Iterator[dict]:
+    """The app's whole job (events, checkpoints, weights of every epoch, test) against a bare model.fit of the same
+    settings with validation and a test at its end."""
+    config = TrainingConfig(preset="tf-tutorial", epochs=3, batch_size=128, share=0.5)
+    train, validation, test = job.split(config.dataset, config.share)
+
+    def bare() -> None:
+        keras.utils.set_random_seed(config.seed)
+        model = build(config.network())
+        model.compile(keras.optimizers.Adam(config.learning_rate), "sparse_categorical_crossentropy",
+                      metrics=["accuracy"])  # fmt: skip
+        images, checks, tests = (part[0] / np.float32(255) for part in (train, validation, test))
+        model.fit(images, train[1], batch_size=config.batch_size, epochs=config.epochs, verbose=0,
+                  validation_data=(checks, validation[1]), validation_batch_size=job.AT_ONCE)  # fmt: skip
+        model.evaluate(tests, test[1], batch_size=job.AT_ONCE, verbose=0)
+
+    def ours() -> None:
+        run = runs.create(config)
+        assert job.train(config, run) == "done"
+
+    times: dict[Callable, list[float]] = {bare: [], ours: []}
+    for _ in range(TURNS):
+        for one, spent in times.items():
+            began = time.perf_counter()
+            one()
+            spent.append(time.perf_counter() - began)
+    yield line("bare_fit", "s", times[bare])
+    yield line("our_job", "s", times[ours])
+    yield line("our_job_by_bare_fit", "x", [np.median(times[ours]) / np.median(times[bare])])
+
+
+def images_a_second() -> Iterator[dict]:
+    """Images a second by batch size, lenet5, the second epoch."""
+    config = TrainingConfig(preset="lenet5", epochs=2, share=0.5)
+    train, validation, _ = job.split(config.dataset, config.share)
+    for size in BATCHES:
+        few = validation[0][:1], validation[1][:1]  # only the learning is of interest
+        trainer = job.Trainer(replace(config, batch_size=size), config.network(), train, few, None)
+        trainer.epoch(1, Quiet())
+        began = time.perf_counter()
+        trainer.epoch(2, Quiet())
+        yield line(f"images_a_second_batch_{size}", "images/s", [len(train[0]) / (time.perf_counter() - began)])
+
+
+BENCHMARKS = {"to_99": to_99, "overhead": overhead, "images_a_second": images_a_second}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    data.download("mnist")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["CNNVIZ_RUNS"] = folder
+        for name in parser.parse_args().names or BENCHMARKS:
+            for said in BENCHMARKS[name]():
+                print(json.dumps(said), flush=True)
+
+
+if __name__ == "__main__":
+    main()
