@@ -175,18 +175,17 @@ def traced(model: Model, image: np.ndarray, slot, keep: bool = True) -> Trace:
     state = st.session_state
     image = fit(image, model.network.input_shape)
     asked = model, image.tobytes()
-    if state.get("asked") != asked:
+    shown = "" if keep else "beside_"
+    if state.get(f"{shown}asked") != asked:
 
         def waiting(seconds: float) -> None:
             text = f"TensorFlow is warming up: {seconds:.0f} s, usually about {START_UP}. Your drawing is kept."
             slot.progress(min(seconds / START_UP, 0.99), text)
 
         weights = model.weights()
-        trace = assemble(model.network, weights, image, TRACER.trace(model, image, waiting))
-        if not keep:
-            return trace
-        state.trace, state.asked = trace, asked
-    return state.trace
+        state[f"{shown}trace"] = assemble(model.network, weights, image, TRACER.trace(model, image, waiting))
+        state[f"{shown}asked"] = asked
+    return state[f"{shown}trace"]
 
 
 def lab_pictures() -> dict[str, tuple[str, np.ndarray]]:

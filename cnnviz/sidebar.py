@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from cnnviz import data
 from cnnviz.components.visitor import keep_visitor, visitor
@@ -73,7 +75,7 @@ def choose_model() -> None:
     else:
         network = with_weights[name].network
         choose_epoch(with_weights[name])
-    st.markdown(f"**{network.title}.** {network.about}")
+    st.markdown(f"**{plain(network.title)}.** {network.about}")
     st.caption(f"{sum(network.parameters()):,} trained parameters.")
 
 
@@ -82,7 +84,10 @@ def choose_epoch(run: runs.Run) -> None:
     kept = run.epochs()
     if len(kept) < 2:
         return
-    best = runs.story(run).best.get("epoch", kept[-1])
+    try:
+        best = runs.story(run).best.get("epoch", kept[-1])
+    except runs.RunError:  # deleted this moment
+        return
     if state.get("epoch") not in kept:
         state.pop("epoch", None)
     with st.container(key="time-machine"):
@@ -95,8 +100,9 @@ def choose_epoch(run: runs.Run) -> None:
 def own_run() -> runs.Run | None:
     """The visitor's run that waits or goes on now, if any."""
     for run in runs.all_runs():
-        if run.owner == visitor() and runs.story(run).state in ("waiting", "running"):
-            return run
+        with contextlib.suppress(runs.RunError):  # deleted this moment
+            if run.owner == visitor() and runs.story(run).state in ("waiting", "running"):
+                return run
     return None
 
 
@@ -110,15 +116,15 @@ def start(config: TrainingConfig, title: str) -> None:
 def fill(config: TrainingConfig) -> None:
     """Put settings into the form."""
     values = asdict(config)
-    state["t_own"] = max(1, len(config.blocks)), len(config.hidden)
     for name in ("dataset", "optimizer", "schedule", "epochs", "augmentation", "initializer", "seed", "precision",
                  "device", "steps"):  # fmt: skip
         state[f"t_{name}"] = values[name]
-    for name, known in (("learning_rate", RATES), ("batch_size", BATCHES), ("weight_decay", DECAYS)):
-        state[f"t_{name}"] = min(known, key=lambda one, value=values[name]: abs(one - value))
+    for name in ("learning_rate", "batch_size", "weight_decay"):
+        state[f"t_{name}"] = values[name]
     state.t_share = max(1, round(100 * config.share))
     state.t_preset = config.preset or OWN
-    state.t_blocks, state.t_hidden = max(1, len(config.blocks)), len(config.hidden)
+    if not config.preset:
+        state.t_blocks, state.t_hidden = len(config.blocks), len(config.hidden)
     for number, block in enumerate(config.blocks, 1):
         for name, value in asdict(block).items():
             state[f"t_{number}_{name}"] = value
@@ -155,6 +161,12 @@ def number(label: str, name: str, limit: str, value, step=1, **more):
     return st.number_input(label, least, most, step=step, key=f"t_{name}", **KEEP, **more)
 
 
+def steps_of(label: str, name: str, choices: list[float]) -> float:
+    """A slider over the choices, and over the value that a run's settings brought along."""
+    values = sorted({*choices, state[f"t_{name}"]})
+    return st.select_slider(label, values, format_func="{:g}".format, key=f"t_{name}", **KEEP)
+
+
 def own_network() -> tuple[tuple[Block, ...], tuple[Hidden, ...]]:
     """Blocks and dense layers of one's own."""
     functions = {name: FUNCTIONS[name] or "none" for name in ACTIVATIONS}
@@ -185,8 +197,8 @@ def own_network() -> tuple[tuple[Block, ...], tuple[Hidden, ...]]:
     return tuple(blocks), tuple(hidden)
 
 
-def asked() -> TrainingConfig:
-    """The form, and what it says."""
+def asked() -> tuple[TrainingConfig, DeltaGenerator]:
+    """The form: what it says, and the place where the layers go."""
     dataset = choice("Data", "dataset", {name: row.title for name, row in data.DATASETS.items()},
                      on_change=take_dataset)  # fmt: skip
     if not data.is_here(dataset):
@@ -196,15 +208,16 @@ def asked() -> TrainingConfig:
     if preset in PUBLISHED and PRESETS[preset].dataset == dataset:
         st.caption(f"Its recipe; published test accuracy {PUBLISHED[preset]:.2%}.")
     blocks, hidden = own_network() if preset == OWN else ((), ())
+    layers = st.container(key="train-layers")
     share = st.slider("Share of the training images, %", 1, 100, key="t_share", **KEEP)
     epochs = number("Epochs", "epochs", "epochs", 5)
     optimizer = choice("Optimizer", "optimizer", OPTIMIZERS)
-    rate = st.select_slider("Learning rate", RATES, format_func="{:g}".format, key="t_learning_rate", **KEEP)
+    rate = steps_of("Learning rate", "learning_rate", RATES)
     schedule = choice("Schedule", "schedule", SCHEDULES)
-    batch = st.select_slider("Batch size", BATCHES, key="t_batch_size", **KEEP)
+    batch = steps_of("Batch size", "batch_size", BATCHES)
     with st.popover("More settings", icon=":material/tune:", width="stretch"):
         augmentation = choice("Augmentation", "augmentation", AUGMENTATIONS)
-        decay = st.select_slider("Weight decay", DECAYS, format_func="{:g}".format, key="t_weight_decay", **KEEP)
+        decay = steps_of("Weight decay", "weight_decay", DECAYS)
         initializer = choice("First weights", "initializer", INITIALIZERS)
         seed = number("Seed", "seed", "seed", 1)
         steps = number("Batches an epoch (0: all)", "steps", "steps", 0)
@@ -212,10 +225,11 @@ def asked() -> TrainingConfig:
         device = choice("Device", "device", {"auto": "automatic", "cpu": "CPU", **cards})
         precision = choice("Precision", "precision", PRECISIONS, disabled=not cards,
                            help="Mixed precision gains on a GPU only")  # fmt: skip
-    return TrainingConfig(
+    config = TrainingConfig(
         dataset, share / 100, "" if preset == OWN else preset, blocks, hidden, optimizer, rate, schedule, batch, epochs,
         steps, decay, augmentation, initializer, seed, precision, device,
     )  # fmt: skip
+    return config, layers
 
 
 @st.fragment
@@ -223,15 +237,15 @@ def form() -> None:
     """Settings, the network that they make, and the button that starts."""
     if "t_dataset" not in state or state.t_preset not in [*fitting(state.t_dataset), OWN]:
         fill(RECIPES[FIRST])
-    config = asked()
+    config, layers = asked()
     wrong = ""
     try:
         config.check()
         rows = table(config.network())
         lines = "\n".join(f"| {row['Layer']} | {row['Output']} | {row['Parameters']:,} |" for row in rows)
-        with st.container(key="train-layers"):
+        with layers:
             st.markdown(f"| layer | output | parameters |\n| --- | --- | ---: |\n{lines}")
-        st.caption(f"{sum(config.network().parameters()):,} parameters in all.")
+            st.caption(f"{sum(config.network().parameters()):,} parameters in all.")
     except ConfigError as error:
         wrong = str(error)
         st.error(wrong, icon=":material/error:")
@@ -285,8 +299,11 @@ def progress_line(run: runs.Run, told: runs.Story) -> str:
 
 
 def plain(title: str) -> str:
-    """A run's name in Markdown, with nothing in it that Markdown would take for its own."""
-    return re.sub(r"([\\`*_\[\]<>$:#~|])", r"\\\1", title)
+    """A run's name in Markdown, with nothing in it that Markdown would take for its own.
+
+    Every sign is written as an entity; an invisible joiner behind those of addresses keeps them from becoming links.
+    """
+    return re.sub("[!-/:-@[-`{-~]", lambda sign: f"&#{ord(sign[0])};" + "\u2060" * (sign[0] in ".:/@"), title)
 
 
 @st.fragment(run_every=LOOK)

@@ -150,9 +150,9 @@ class Trainers:
         self._executor: loky.ProcessPoolExecutor | None = None
 
     def submit(self, run: runs.Run) -> None:
-        """Put a run at the end of the queue."""
+        """Put a run at the end of the queue, unless it is in it already."""
         with self._changed:
-            if run not in self._waiting and run != self._running:
+            if run.id not in [one.id for one in (*self._waiting, self._running) if one]:
                 self._waiting.append(run)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, daemon=True)
@@ -176,21 +176,31 @@ class Trainers:
         while True:
             with self._changed:
                 self._running = None
-                while not self._waiting:
-                    self._changed.wait()
+                if not self._changed.wait_for(lambda: self._waiting, IDLE):
+                    self._retire()
+                    self._changed.wait_for(lambda: self._waiting)
                 run = self._running = self._waiting.pop(0)
             try:
-                self._do(run)
+                if not self._do(run):
+                    self._do(run)  # the idle worker had died before
             except Exception:  # one run's trouble is not the next one's
                 logging.getLogger(__name__).exception("The run %s", run.id)
 
-    def _do(self, run: runs.Run) -> None:
+    def _retire(self) -> None:
+        # Not by loky's own timeout: a worker that it starts again after one is not watched, and its death not noticed.
+        if self._executor:
+            self._executor.shutdown(wait=False)
+            self._executor = None
+
+    def _do(self, run: runs.Run) -> bool:
+        """Do a run. Returns whether it was begun."""
         if self._executor is None:
             environment = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
                            "TF_FORCE_GPU_ALLOW_GROWTH": "true"}  # fmt: skip
             self._executor = loky.ProcessPoolExecutor(
-                max_workers=1, timeout=IDLE, initializer=behave, initargs=(os.getpid(),), env=environment
+                max_workers=1, timeout=None, initializer=behave, initargs=(os.getpid(),), env=environment
             )
+        said = runs.said_so_far(run)
         try:
             future = self._executor.submit(train, run)
             while True:
@@ -200,12 +210,15 @@ class Trainers:
                     runs.beat_if_there(one.folder)
                 try:
                     future.result(timeout=runs.BEAT)
-                    break
+                    return True
                 except NotYet:
                     continue
         except BrokenExecutor:  # killed: the page sees that nobody works on it any more, and offers to go on
             self._executor = None
+            if runs.said_so_far(run) == said:
+                return False
             (run.folder / "alive").unlink(missing_ok=True)
+            return True
 
 
 IDLE = 120

@@ -6,6 +6,7 @@ from cnnviz.nets.describe import table
 from cnnviz.nets.presets import PRESETS
 from cnnviz.nets.weights import load_card
 from cnnviz.session import selected_model
+from cnnviz.sidebar import plain
 from cnnviz.training import runs
 
 MODEL = selected_model()
@@ -45,7 +46,7 @@ st.markdown(
     "How large each layer's output is, how many weights it has, and how much of the image one of its cells sees. "
     "Try another network in the sidebar, and look which of its layers holds most of the weights."
 )
-st.subheader(f"{PRESET.title}: {sum(PRESET.parameters()):,} parameters", anchor=False)
+st.subheader(f"{plain(PRESET.title)}: {sum(PRESET.parameters()):,} parameters", anchor=False)
 with st.container(key="layer-table"):
     st.markdown(as_markdown(table(PRESET)))
 st.caption(

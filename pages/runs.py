@@ -9,7 +9,7 @@ import streamlit as st
 from cnnviz.components.visitor import visitor
 from cnnviz.figures.training import COLOURS
 from cnnviz.session import selected_model
-from cnnviz.sidebar import clock, fill, show_curves
+from cnnviz.sidebar import clock, fill, plain, show_curves
 from cnnviz.training import runs
 from cnnviz.training.config import differences
 from cnnviz.workers import TRAINERS
@@ -77,7 +77,7 @@ def compare(chosen: list[runs.Run]) -> None:
         found = differences(first.config, other.config)
         pairs = [f"{name.replace('_', ' ')} {said(name, a)} → {said(name, b)}" for name, (a, b) in found.items()]
         line = "; ".join(pairs) or "nothing: the same settings"
-        st.markdown(f"`{first.title} ({first.id[-4:]})` → `{other.title} ({other.id[-4:]})`: {line}")
+        st.markdown(f"**{plain(first.title)}** ({first.id[-4:]}) → **{plain(other.title)}** ({other.id[-4:]}): {line}")
     if len(chosen) > len(COLOURS):
         st.caption(f"Colours come again after {len(COLOURS)} runs.")
 
@@ -93,17 +93,34 @@ def act(run: runs.Run) -> None:
             st.caption("Only who started a run can rename or delete it.")
             return
         with st.popover("Rename", icon=":material/edit:"):
-            title = st.text_input("New name", run.title, max_chars=runs.MAX_TITLE, key=f"title-{run.id}")
-            if st.button("Rename", key="rename"):
-                run.rename(title)
-                st.rerun()
+            st.text_input("New name", run.title, max_chars=runs.MAX_TITLE, key=f"title-{run.id}")
+            st.button("Rename", key="rename", on_click=rename, args=(run.id,))
         with st.popover("Delete", icon=":material/delete:", disabled=told.state == "running"):
-            st.markdown(f"`{run.title}` and its weights will be gone. This can't be undone.")
-            if st.button("Delete for good", type="primary", key="delete"):
-                TRAINERS.withdraw(run)
-                run.delete()
-                st.rerun()
+            st.markdown(f"**{plain(run.title)}** and its weights will be gone. This can't be undone.")
+            # With the run's name, so that it can't be another's by then, when somebody has started one.
+            st.button("Delete for good", type="primary", key="delete", on_click=delete, args=(run.id,))
     st.caption(f"{told.state}, {clock(sum(epoch['seconds'] for epoch in told.epochs))}. {told.message}")
+
+
+def rename(name: str) -> None:
+    """Give one of the visitor's runs the name that was typed."""
+    try:
+        run = runs.find(name)
+        if run.owner == visitor():
+            run.rename(state[f"title-{name}"])
+    except runs.RunError as error:
+        state.trouble = str(error)
+
+
+def delete(name: str) -> None:
+    """Delete one of the visitor's runs that does not go on."""
+    try:
+        run = runs.find(name)
+        if run.owner == visitor() and runs.story(run).state != "running":
+            TRAINERS.withdraw(run)
+            run.delete()
+    except runs.RunError as error:
+        state.trouble = str(error)
 
 
 def take(run: runs.Run) -> None:
@@ -116,15 +133,19 @@ st.markdown(
     "Every run with its settings and results; click a heading to sort. "
     "Choose one to open, rename or delete it, or several, and look where their curves part."
 )
+if trouble := state.pop("trouble", ""):
+    st.error(trouble, icon=":material/error:")
 every = runs.all_runs()
 with st.container(key="runs"):
     if not every:
         st.info(EMPTY, icon=":material/info:")
     else:
         try:
+            # A table of other runs is another table: a choice is a place in it.
             table = st.dataframe(
-                [row(run, runs.story(run)) for run in every], hide_index=True, column_config=columns(), key="table",
-                on_select="rerun", selection_mode="multi-row", height=min(420, 40 + 35 * len(every)),
+                [row(run, runs.story(run)) for run in every], hide_index=True, column_config=columns(), placeholder="",
+                key=f"table-{len(every)}-{every[0].id}", on_select="rerun", selection_mode="multi-row",
+                height=min(420, 40 + 35 * len(every)),
             )  # fmt: skip
             chosen = [every[number] for number in table.selection.rows if number < len(every)]
             if len(chosen) == 1:

@@ -17,7 +17,7 @@ from cnnviz.figures import percent
 from cnnviz.figures.training import confusion
 from cnnviz.nets.weights import Weights, WeightsError, model_of, read_weights
 from cnnviz.session import current_input, selected_model, test_part, traced
-from cnnviz.sidebar import LOOK, clock, fill, plain, progress_line, show_curves, stop
+from cnnviz.sidebar import LOOK, clock, fill, own_run, plain, progress_line, show_curves, stop
 from cnnviz.training import runs
 from cnnviz.training.results import Results, results, verdict
 from cnnviz.workers import TRAINERS, WorkerError
@@ -116,9 +116,11 @@ def show_end(run: runs.Run, told: runs.Story) -> None:
     elif told.message:
         st.warning(told.message, icon=":material/info:")
     with st.container(horizontal=True):
-        if told.state in ("interrupted", "failed", "stopped") and st.button(
-            "Go on", icon=":material/resume:", key="go-on", help="From its last finished epoch"
-        ):
+        mine = run.owner in ("", visitor())
+        if mine and told.state in ("interrupted", "failed", "stopped") and st.button(
+            "Go on", icon=":material/resume:", key="go-on", help="From its last finished epoch",
+            disabled=own_run() is not None,
+        ):  # fmt: skip
             try:
                 runs.ask_again(run)
                 TRAINERS.submit(run)
@@ -153,7 +155,9 @@ def show_numbers(told: runs.Story) -> None:
     if told.best:
         columns[2].metric("Best validation accuracy", f"{told.best['val_accuracy']:.2%}", border=True)
         spent = sum(epoch["seconds"] for epoch in told.epochs)
-        columns[3].metric(f"{len(told.epochs)} epochs", clock(spent), border=True)
+        columns[3].metric(
+            f"Time for {len(told.epochs)} of {told.started.get('epochs', 0)} epochs", clock(spent), border=True
+        )
     if said := verdict(told):
         st.markdown(said)
 
@@ -205,13 +209,13 @@ def show_results(run: runs.Run) -> None:
             st.markdown(f"| class | images | precision | recall | F1 |\n| --- | ---: | ---: | ---: | ---: |\n{rows}")
 
 
-def show_time_machine(run: runs.Run) -> None:
+def show_time_machine(run: runs.Run, best: int | None) -> None:
     """Kernels, answer and maps after any epoch."""
     kept = run.epochs()
     if len(kept) < 2:
         return
     st.subheader("Time machine", anchor=False)
-    epoch = st.select_slider("After epoch", kept, value=kept[-1], key=f"time-{run.id}")
+    epoch = st.select_slider("After epoch", kept, value=best if best in kept else kept[-1], key=f"time-{run.id}")
     network = run.network
     slot = st.empty()
     try:
@@ -258,11 +262,19 @@ def look_back(name: str) -> None:
         return
     if told.epochs:
         show_curves({run.title: told})
-    show_time_machine(run)
+    show_time_machine(run, told.best.get("epoch"))
     if "test_accuracy" in told.end:
         st.subheader("On the test images", anchor=False)
         show_results(run)
     show_downloads(run, told)
+
+
+def looked(run: runs.Run) -> runs.Story:
+    """What the run has said; this page once more, without it, if it was deleted this moment."""
+    try:
+        return runs.story(run)
+    except runs.RunError:
+        st.rerun()
 
 
 st.markdown(
@@ -274,7 +286,7 @@ if run is None:
     st.info(EMPTY, icon=":material/info:")
 else:
     with st.container(key="train-progress"):
-        told = runs.story(run)
+        told = looked(run)
         if told.state in ("waiting", "running"):
             watch(run.id)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -38,7 +39,7 @@ def curves(stories: Mapping[str, Story], name: str, live: bool = False) -> go.Fi
         figure.add_scatter(
             x=[epoch["epoch"] for epoch in told.epochs], y=[epoch[f"val_{name}"] for epoch in told.epochs],
             mode="lines+markers", line={"color": colour if several else COLOURS[1], "width": 3}, marker_size=7,
-            name=title if several else "validation images", legendgroup=title,
+            name=html.escape(title) if several else "validation images", legendgroup=title,
             hovertemplate=f"epoch %{{x}}: validation {name} %{{y:.4f}}<extra></extra>",
         )  # fmt: skip
     most = max((told.started.get("epochs", 1) for told in stories.values()), default=1)
@@ -64,19 +65,26 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> go.Figure:
     wrong = shares.copy()
     np.fill_diagonal(wrong, np.nan)
     heat = go.Heatmap(
-        z=wrong, x=list(classes), y=list(classes), colorscale=[[0, "rgba(221,115,23,0)"], [1, "rgba(221,115,23,1)"]],
+        z=wrong, x=list(classes), y=list(classes), colorscale=[[0, "rgba(221,115,23,0)"], [1, "rgba(221,115,23,0.6)"]],
         zmin=0, zmax=max(0.02, float(np.nanmax(wrong))), showscale=False, customdata=counts, hoverongaps=True, xgap=1,
         ygap=1, hovertemplate="%{y} taken for %{x}: %{customdata} images<extra></extra>",
     )  # fmt: skip
+    right = np.where(np.eye(len(classes), dtype=bool), shares, np.nan)
+    diagonal = go.Heatmap(
+        z=right, x=list(classes), y=list(classes), zmin=0, zmax=1, showscale=False, hoverinfo="skip", xgap=1, ygap=1,
+        colorscale=[[0, "rgba(47,127,209,0)"], [1, "rgba(47,127,209,0.45)"]],
+    )  # fmt: skip
+    ink = "#7d8590"  # readable on both pages
     # Points carry the clicks and the numbers: a heat map's cells can't be chosen.
     rows, columns = np.divmod(np.arange(counts.size), len(classes))
     dots = go.Scatter(
         x=[classes[i] for i in columns], y=[classes[i] for i in rows], mode="markers+text", text=[
-            str(n) if n else "" for n in counts.reshape(-1)], textfont={"size": 12},
+            str(n) if n else "" for n in counts.reshape(-1)], textfont={"size": 13, "color": ink},
+        selected={"textfont": {"color": ink}}, unselected={"textfont": {"color": ink}},
         marker={"size": 26, "opacity": 0, "symbol": "square"}, customdata=counts.reshape(-1),
         hovertemplate="%{y} taken for %{x}: %{customdata} images<extra></extra>",
     )  # fmt: skip
-    figure = go.Figure([heat, dots])
+    figure = go.Figure([diagonal, heat, dots])
     figure.update_layout(
         height=440, margin={"l": 0, "r": 0, "t": 0, "b": 0}, showlegend=False, dragmode=False, transition_duration=0,
         xaxis={"title": "taken for", "type": "category", "fixedrange": True, "showgrid": False},

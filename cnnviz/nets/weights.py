@@ -6,7 +6,6 @@ import json
 import zipfile
 import zlib
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +40,20 @@ class Model:
         return _kept(self)
 
 
-@lru_cache(maxsize=16)
+_read: dict[tuple[Network, Path], tuple[int, Weights]] = {}
+KEPT = 16
+"""Files of weights that are kept in memory, each as it was read last."""
+
+
 def _kept(model: Model) -> Weights:
-    return read_weights(model.network, model.file)
+    key = model.network, model.file
+    changed, weights = _read.get(key, (None, {}))
+    if changed != model.changed:
+        weights = read_weights(*key)
+        _read[key] = model.changed, weights
+        while len(_read) > KEPT:
+            _read.pop(next(iter(_read)), None)
+    return weights
 
 
 def shipped(network: Network) -> Model:

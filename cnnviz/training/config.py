@@ -102,6 +102,10 @@ class TrainingConfig:
         """Raises ConfigError: something is unknown, past a limit, or can't be built."""
         if self.dataset not in data.DATASETS:
             raise ConfigError(f"There is no data set {self.dataset!r}: choose one of {', '.join(data.DATASETS)}.")
+        if self.preset and (self.blocks or self.hidden):
+            raise ConfigError(
+                "Either a preset or blocks and hidden layers of your own: leave the preset empty for those."
+            )
         if self.preset:
             if self.preset not in PRESETS:
                 raise ConfigError(f"There is no preset {self.preset!r}: choose one of {', '.join(PRESETS)}.")
@@ -213,7 +217,7 @@ def from_mapping(kind: type, given: Any, where: str) -> Any:
         if wanted is int and isinstance(value, float) and value.is_integer():
             value = int(value)
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+            value = float(max(-1e300, min(value, 1e300)))  # a whole number may be too large for a float
         if type(value) is not wanted:
             said = {int: "a whole number", float: "a number", str: "a text"}[wanted]
             raise ConfigError(f"In the {where}, {name} is {said}.")

@@ -282,6 +282,9 @@ def train(config: TrainingConfig, run: Run, heard: Callable[[dict[str, Any]], No
 
     try:
         log = Log(run.folder)
+    except BlockingIOError:
+        heard({"event": "failed", "message": "Another process works on this run."})
+        return "failed"
     except OSError as error:
         heard({"event": "failed", "message": f"The run can't be written: {error.strerror}."})
         return "failed"
@@ -304,7 +307,8 @@ def train(config: TrainingConfig, run: Run, heard: Callable[[dict[str, Any]], No
         if "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower():
             say("failed", message="There is not enough memory: choose a smaller batch size or network.")
         else:
-            say("failed", message=f"Training stopped with an error: {str(error).strip().splitlines()[0][:200]}")
+            said = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+            say("failed", message=f"Training stopped with an error: {said}")
             raise
     finally:
         stop.set()
@@ -364,7 +368,8 @@ def _train(config: TrainingConfig, run: Run, say: Callable[..., None]) -> None:
                 save_weights(trainer, run.folder / "weights.npz")
             if number % keep_every == 0 or number == config.epochs:
                 save_weights(trainer, run.folder / "epochs" / f"{number:03d}.npz")
-            trainer.save(run.folder / "checkpoint.npz", facts)
+            if not reporter.stopped:  # a first epoch that was cut short is not gone on from
+                trainer.save(run.folder / "checkpoint.npz", facts)
             # Only now is the epoch finished: all that going on from it takes is there.
             say("epoch", **facts)
             if reporter.stopped or (run.folder / "stop").exists():

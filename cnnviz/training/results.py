@@ -8,6 +8,8 @@ import numpy as np
 
 from cnnviz.training.runs import Run, RunError, Story
 
+LEARNS = 0.005
+"""From this rise of the validation accuracy in the last epoch on, a run is said to be still learning."""
 OVERFIT = 0.02
 """From this difference of accuracies on, training against validation, a run is said to overfit."""
 
@@ -73,6 +75,7 @@ def verdict(told: Story) -> str:
         since = f" Since epoch {best['epoch']} validation has not become better." if best is not last else ""
         return (f"It overfits: {seen} of the images it learned from, and only {new} of the others.{since} More data, "
                 "augmentation, dropout or weight decay help, and so do fewer epochs.")  # fmt: skip
-    if last["val_accuracy"] < 0.9 and gap < OVERFIT / 2 and len(told.epochs) > 1 and best is last:
-        return f"It still learns: {seen} in training, {new} in validation, and both rise. More epochs may help."
+    if best is last and len(told.epochs) < told.started.get("epochs", 0) or (len(told.epochs) > 1 and best is last
+            and last["val_accuracy"] > told.epochs[-2]["val_accuracy"] + LEARNS):  # fmt: skip
+        return f"It still learns: {seen} in training, {new} in validation, the best so far. More epochs may help."
     return f"It does not overfit: {seen} of the images it learned from, {new} of the others."

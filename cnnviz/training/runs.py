@@ -21,6 +21,7 @@ import os
 import re
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -29,10 +30,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 from cnnviz import data
 from cnnviz.nets.layers import Network
 from cnnviz.training.config import ConfigError, TrainingConfig, from_mapping
 
+STORIES = 1_000
+"""Runs whose events are kept in memory."""
+POINTS = 1_000
+"""Batch events of a run that are kept at least; of a longer one every second, fourth, ..."""
 BEAT, DEAD = 1.0, 10.0
 """Seconds between two signs of life, and without one until a run counts as interrupted."""
 ENDINGS = ("done", "stopped", "failed")
@@ -211,6 +221,9 @@ class Log:
         self.reserve = folder / ".reserve"
         self.reserve.write_bytes(b"\0" * RESERVE)
         self.file = (folder / "events.jsonl").open("ab", buffering=0)
+        if fcntl:
+            # Two trainers must not write into one folder; the lock goes with the process.
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if self.file.tell() and (folder / "events.jsonl").read_bytes()[-1:] != b"\n":
             self.file.write(b"\n")  # behind a line that a kill cut short
 
@@ -236,6 +249,8 @@ class Story:
         batches: the batch events, without those of epochs that were begun and done again.
         epochs: the epoch events.
         end: the last event, where it is an ending.
+        last: the ending before somebody asked it to go on.
+        asked_again: whether that somebody still waits.
     """
 
     state: str
@@ -246,6 +261,8 @@ class Story:
     batches: list[dict[str, Any]] = field(default_factory=list)
     epochs: list[dict[str, Any]] = field(default_factory=list)
     end: dict[str, Any] = field(default_factory=dict)
+    last: dict[str, Any] = field(default_factory=dict)
+    asked_again: bool = False
 
     @property
     def best(self) -> dict[str, Any]:
@@ -278,11 +295,19 @@ class Story:
         return None
 
 
+def said_so_far(run: Run) -> int:
+    """How many bytes a run has said."""
+    try:
+        return (run.folder / "events.jsonl").stat().st_size
+    except OSError:
+        return 0
+
+
 def story(run: Run) -> Story:
     """Read what a run has said. Raises RunError: it is gone."""
     file = run.folder / "events.jsonl"
     try:
-        told = _told(file, file.stat().st_size, file.stat().st_mtime_ns)
+        told = _told(file, file.stat())
     except FileNotFoundError:
         if not run.folder.exists():
             raise RunError("There is no such run: it may have been deleted.") from None
@@ -294,33 +319,51 @@ def story(run: Run) -> Story:
     if not is_alive(run.folder):
         message = "Interrupted: nobody works on it any more. Go on from its last finished epoch."
         return replace(told, state="interrupted", message=message)
-    return replace(told, state="running" if told.started else "waiting")
+    return replace(told, state="waiting" if told.asked_again or not told.started else "running")
 
 
-@lru_cache(maxsize=100)
-def _told(file: Path, _size: int, _changed: int) -> Story:
+_stories: dict[Path, tuple[tuple[int, int], Story]] = {}
+_reading = threading.Lock()
+
+
+def _told(file: Path, now: os.stat_result) -> Story:
+    """The story in a file: the last one again while the file is as it was."""
+    state = now.st_size, now.st_mtime_ns
+    with _reading:
+        known, told = _stories.get(file, (None, None))
+        if known != state:
+            told = _parsed(file)
+            _stories.pop(file, None)
+            _stories[file] = state, told
+            if len(_stories) > STORIES:
+                del _stories[next(iter(_stories))]
+    return told
+
+
+def _parsed(file: Path) -> Story:
     told = Story("")
     for event in _events(file):
-        try:
-            match event["event"]:
-                case "started":
-                    kept = [epoch for epoch in told.epochs if epoch["epoch"] <= event["from_epoch"]]
-                    batches = [batch for batch in told.batches if batch["epoch"] <= event["from_epoch"]]
-                    told = Story("", started=event, epochs=kept, batches=batches)
-                case "note":
-                    told.notes.append(event["text"])
-                case "download":
-                    told.download = event
-                case "batch":
-                    told.batches.append(event)
-                case "epoch":
-                    told.epochs.append(event)
-                case "waiting":
-                    told = Story("", epochs=told.epochs, batches=told.batches)
-                case "done" | "stopped" | "failed":
-                    told.end, told.message = event, event.get("message", "")
-        except (KeyError, TypeError):
-            continue
+        match event["event"]:
+            case "started":
+                done = event["from_epoch"]
+                told = Story("", started=event, last=told.last,
+                             epochs=[epoch for epoch in told.epochs if epoch["epoch"] <= done],
+                             batches=[batch for batch in told.batches if batch["epoch"] <= done])  # fmt: skip
+            case "note":
+                told.notes.append(str(event.get("text", "")))
+            case "download":
+                told.download = event
+            case "batch":
+                told.batches.append(event)
+                if len(told.batches) >= 2 * POINTS:
+                    told.batches = told.batches[::2]
+            case "epoch":
+                told.epochs.append(event)
+            case "waiting":
+                told = replace(told, asked_again=True, last=told.last | told.end, end={}, message="")
+            case "done" | "stopped" | "failed":
+                # Who went on and was stopped before it began keeps the results that there were.
+                told.end, told.message = told.last | event, str(event.get("message", ""))
     return told
 
 
@@ -342,7 +385,7 @@ def _events(file: Path) -> Iterator[dict[str, Any]]:
                 numbers = NUMBERS.get(event["event"], ())
                 if all(isinstance(event[name], int | float) for name in numbers):
                     yield event
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue
 
 

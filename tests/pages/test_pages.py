@@ -53,7 +53,7 @@ def test_a_link_with_a_sample_opens_with_its_answer(name):
 @pytest.mark.parametrize("model", PRESETS)
 def test_every_network_answers(model):
     app = opened(sample="crossed-seven", model=model)
-    assert app.session_state["model"] == model
+    assert app.session_state["model_shown"] == model
     network = PRESETS[model]
     assert app.title[0].value in (["7"] if network.dataset == "mnist" else network.classes)
     assert app.session_state["trace"].network.name == model
@@ -74,7 +74,7 @@ def test_an_unsure_answer_says_so():
 )  # fmt: skip
 def test_a_forged_link_opens_the_page_as_it_is(query):
     app = opened(**query)
-    assert app.session_state["model"] == "lenet5"
+    assert app.session_state["model_shown"] == "lenet5"
     assert "Draw a digit" in said(app)
 
 
@@ -123,7 +123,7 @@ def test_every_page_opens_with_every_network(page, model):
     app.switch_page(f"pages/{page}.py").run()
     assert not app.exception
     assert not app.error
-    assert app.session_state["model"] == model
+    assert app.session_state["model_shown"] == model
 
 
 def test_a_network_without_weights_says_how_to_get_them(monkeypatch):
@@ -132,9 +132,9 @@ def test_a_network_without_weights_says_how_to_get_them(monkeypatch):
     app = opened()
     monkeypatch.setattr(weights, "SHIPPED", ROOT / "nowhere")
     monkeypatch.setattr(weights.load_weights, "__defaults__", (ROOT / "nowhere",))
-    weights._kept.cache_clear()
+    weights._read.clear()
     app.switch_page("pages/step.py").run()
-    weights._kept.cache_clear()
+    weights._read.clear()
     assert not app.exception
     assert "make weights" in app.error[0].value
 

@@ -229,3 +229,48 @@ def test_damaged_events_are_passed_over(line):
     (run.folder / "events.jsonl").write_bytes(line)
     assert runs.story(run).state == "waiting"
     assert json.loads((run.folder / "settings.json").read_bytes())["config"]["epochs"] == 4
+
+
+def test_a_killed_trainer_is_noticed_after_a_rest_too_and_the_next_run_goes_on(monkeypatch):
+    import psutil
+
+    from cnnviz import workers
+
+    monkeypatch.setattr(workers, "IDLE", 0.5)
+    trainers = workers.Trainers()
+    long = replace(SMALL, epochs=100, schedule="constant")
+
+    def until(run: runs.Run, *states: str) -> None:
+        deadline = time.monotonic() + 60
+        while runs.story(run).state not in states:
+            assert time.monotonic() < deadline, runs.story(run)
+            time.sleep(0.05)
+
+    first = runs.create(replace(SMALL, epochs=1))
+    trainers.submit(first)
+    until(first, "done")
+    time.sleep(1.5)  # it rests, and gives its memory back
+    killed, after = runs.create(long), runs.create(replace(SMALL, epochs=1))
+    for run in killed, after, after:
+        trainers.submit(run)
+    assert (trainers.place(killed), trainers.place(after)) in ((0, 1), (1, 2))
+    until(killed, "running")
+    for child in psutil.Process().children(recursive=True):
+        if "loky" in " ".join(child.cmdline()) and child.nice() == workers.NICE:
+            child.kill()
+    until(killed, "interrupted")
+    until(after, "done")
+    trainers.submit(killed)
+    runs.ask_again(killed)
+    until(killed, "running")
+    killed.stop()
+    until(killed, "stopped")
+    assert runs.story(killed).end["test_accuracy"] > 0
+
+
+def test_two_processes_do_not_write_into_one_run():
+    run = runs.create(SMALL)
+    log = runs.Log(run.folder)
+    log.say("started", device="", backend="", batches=1, batch_size=1, epochs=1, from_epoch=0)
+    assert done(job(run, 'heard = lambda event: print(event["message"])')).startswith("failed")
+    assert runs.story(run).state == "running"
