@@ -213,7 +213,7 @@ def asked() -> tuple[TrainingConfig, DeltaGenerator]:
     epochs = number("Epochs", "epochs", "epochs", 5)
     optimizer = choice("Optimizer", "optimizer", OPTIMIZERS)
     rate = steps_of("Learning rate", "learning_rate", RATES)
-    schedule = choice("Schedule", "schedule", SCHEDULES)
+    schedule = choice("Schedule", "schedule", SCHEDULES, help="Cosine: down to 0. One cycle: up, then down to 0")
     batch = steps_of("Batch size", "batch_size", BATCHES)
     with st.popover("More settings", icon=":material/tune:", width="stretch"):
         augmentation = choice("Augmentation", "augmentation", AUGMENTATIONS)

@@ -15,7 +15,7 @@ from cnnviz.nets.layers import Network
 from cnnviz.nets.presets import PRESETS
 
 OPTIMIZERS = {"sgd": "SGD", "momentum": "SGD with momentum", "rmsprop": "RMSprop", "adam": "Adam", "adamw": "AdamW"}
-SCHEDULES = {"constant": "constant", "cosine": "cosine, down to 0", "one-cycle": "one cycle, up and down to 0"}
+SCHEDULES = {"constant": "constant", "cosine": "cosine", "one-cycle": "one cycle"}
 AUGMENTATIONS = {
     "none": "none",
     "shift": "moved by up to 2 pixels",

@@ -225,19 +225,19 @@ class Reporter(keras.callbacks.Callback):
         done = min(batch + 1, self.trainer.batches)  # Keras counts a call of several batches whole
         if now - self.before < SAY and done < self.trainer.batches:
             return
+        if not np.isfinite(logs["loss"]):
+            raise Failure(f"The loss became {logs['loss']} in epoch {self.number}, batch {done}: choose a learning "
+                          f"rate below {self.trainer.config.learning_rate:g} and start again.")  # fmt: skip
         # Keras gives means since the epoch began; a curve wants those since the last point.
         count = done - self.batch
         sums = {name: logs[name] * done for name in self.sums}
         means = {name: (sums[name] - self.sums[name]) / count for name in sums}
-        if not np.isfinite(logs["loss"]):
-            raise Failure(f"The loss became {logs['loss']} in epoch {self.number}, batch {done}: choose a learning "
-                          f"rate below {self.trainer.config.learning_rate:g} and start again.")  # fmt: skip
         # Through self.model: with JAX, Keras puts the state back into the variables only then.
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.say("batch", epoch=self.number, batch=done, **means, learning_rate=rate,
                  images_per_second=round(count * self.trainer.config.batch_size / (now - self.before), 1))  # fmt: skip
         self.before, self.batch, self.sums = now, done, sums
-        if (self.run.folder / "stop").exists():
+        if done < self.trainer.batches and (self.run.folder / "stop").exists():
             self.stopped = self.model.stop_training = True
         if now >= self.next_live:
             save_weights(self.trainer, self.run.folder / "live.npz")
