@@ -32,7 +32,7 @@ RECIPES: dict[str, TrainingConfig] = {
         "low-level": {"batch_size": 128, "epochs": 4, "steps": 50, "initializer": "random_normal", "seed": 2},
         "book-mnist-adam": _BOOK,
         "book-mnist-sgd": {**_BOOK, "optimizer": "sgd", "learning_rate": 0.01},
-        "fashion": {"batch_size": 32, "epochs": 5},
+        "fashion": {"batch_size": 32, "epochs": 5, "seed": 2},
         "small-fashion": {**_QUICK, "learning_rate": 3e-3, "epochs": 8},
         "book-cifar": _BOOK,
         "book-cifar-20": {**_BOOK, "epochs": 20},

@@ -53,7 +53,7 @@ def test_the_card_tells_the_recipe_that_is_in_the_code(name):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_published_accuracy_is_reached_or_nearly(name):
     # Ours learn from eleven twelfths of the images: the rest validates.
-    nearly = {"fashion": 0.008, "book-cifar": 0.004}.get(name, 0)
+    nearly = {"fashion": 0.006, "book-cifar": 0.004}.get(name, 0)
     assert next(iter(load_card(PRESETS[name])["accuracy"].values())) >= PUBLISHED[name] - nearly
 
 
