@@ -37,11 +37,12 @@ from cnnviz.workers import TRAINERS
 LOOK = 0.7
 """Seconds between two looks at what a run says."""
 OWN = "blocks of your own"
-FIRST = "quick-mnist"
-"""The recipe that the form begins with: the quickest."""
+OURS = ("quick-mnist", "small-fashion", "small-cifar", "small-digits")
+"""The presets that the form begins with, one for each data set: the quickest that read it well."""
 RATES = [float(f"{digit}e{power}") for power in range(-5, 0) for digit in range(1, 10)] + [1.0, 3.0, 10.0]
 BATCHES = [8, 16, 32, 64, 100, 128, 256, 512, 1024, 2048, 4096]
 DECAYS = [0.0, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1]
+ONE = "One run at a time: stop yours first, or wait for its end."
 KEEP = {"persist_state": "session"}
 
 state = st.session_state
@@ -107,7 +108,9 @@ def own_run() -> runs.Run | None:
 
 
 def start(config: TrainingConfig, title: str) -> None:
-    """Queue a run of the visitor's, and show it."""
+    """Queue a run of the visitor's, and show it. Raises RunError: another one goes on, from another tab perhaps."""
+    if own_run():
+        raise runs.RunError(ONE)
     run = runs.create(config, title, visitor())
     TRAINERS.submit(run)
     state.started = run.id
@@ -116,11 +119,10 @@ def start(config: TrainingConfig, title: str) -> None:
 def fill(config: TrainingConfig) -> None:
     """Put settings into the form."""
     values = asdict(config)
-    for name in ("dataset", "optimizer", "schedule", "epochs", "augmentation", "initializer", "seed", "precision",
-                 "device", "steps"):  # fmt: skip
+    for name in ("dataset", "optimizer", "learning_rate", "schedule", "batch_size", "epochs", "steps", "weight_decay",
+                 "augmentation", "initializer", "seed", "precision"):  # fmt: skip
         state[f"t_{name}"] = values[name]
-    for name in ("learning_rate", "batch_size", "weight_decay"):
-        state[f"t_{name}"] = values[name]
+    state.t_device = config.device if config.device in devices() else "auto"  # it may be another computer's
     state.t_share = max(1, round(100 * config.share))
     state.t_preset = config.preset or OWN
     if not config.preset:
@@ -133,19 +135,21 @@ def fill(config: TrainingConfig) -> None:
             state[f"t_h{number}_{name}"] = value
 
 
+def devices() -> dict[str, str]:
+    """What there is to train on, by its name in the settings."""
+    return {"auto": "automatic", "cpu": "CPU", **{f"gpu:{number}": name for number, name in enumerate(gpus())}}
+
+
 def take_recipe() -> None:
-    """A preset was chosen: take the settings of its recipe."""
-    if state.t_preset in RECIPES:
-        fill(replace(RECIPES[state.t_preset], dataset=state.t_dataset, preset=state.t_preset)
-             if RECIPES[state.t_preset].dataset == state.t_dataset or RECIPES[state.t_preset].augmentation != "sketches"
-             else replace(RECIPES[FIRST], dataset=state.t_dataset, preset=state.t_preset))  # fmt: skip
+    """A preset was chosen: take the settings of its recipe, as far as they suit the data."""
+    if recipe := RECIPES.get(state.t_preset):
+        suits = recipe.dataset == state.t_dataset
+        fill(recipe if suits else replace(recipe, dataset=state.t_dataset, augmentation="none"))
 
 
 def take_dataset() -> None:
     """A data set was chosen: take ours for it, with its recipe."""
-    ours = next(name for name in fitting(state.t_dataset) if name.startswith(("quick", "small"))
-                and (PRESETS[name].dataset == state.t_dataset))  # fmt: skip
-    fill(RECIPES[ours])
+    fill(RECIPES[next(name for name in OURS if PRESETS[name].dataset == state.t_dataset)])
 
 
 def choice(label: str, name: str, options, **more):
@@ -221,9 +225,8 @@ def asked() -> tuple[TrainingConfig, DeltaGenerator]:
         initializer = choice("First weights", "initializer", INITIALIZERS)
         seed = number("Seed", "seed", "seed", 1)
         steps = number("Batches an epoch (0: all)", "steps", "steps", 0)
-        cards = {f"gpu:{i}": name for i, name in enumerate(gpus())}
-        device = choice("Device", "device", {"auto": "automatic", "cpu": "CPU", **cards})
-        precision = choice("Precision", "precision", PRECISIONS, disabled=not cards,
+        device = choice("Device", "device", devices())
+        precision = choice("Precision", "precision", PRECISIONS, disabled=not gpus(),
                            help="Mixed precision gains on a GPU only")  # fmt: skip
     config = TrainingConfig(
         dataset, share / 100, "" if preset == OWN else preset, blocks, hidden, optimizer, rate, schedule, batch, epochs,
@@ -236,7 +239,7 @@ def asked() -> tuple[TrainingConfig, DeltaGenerator]:
 def form() -> None:
     """Settings, the network that they make, and the button that starts."""
     if "t_dataset" not in state or state.t_preset not in [*fitting(state.t_dataset), OWN]:
-        fill(RECIPES[FIRST])
+        fill(RECIPES[OURS[0]])
     config, layers = asked()
     wrong = ""
     try:
@@ -260,7 +263,7 @@ def form() -> None:
             return
         st.rerun()
     if busy:
-        st.caption("One run at a time: stop yours first, or wait for its end.")
+        st.caption(ONE)
 
 
 def show_curves(stories: Mapping[str, runs.Story], live: bool = False) -> None:
