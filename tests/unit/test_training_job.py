@@ -54,6 +54,13 @@ def done(process: subprocess.Popen) -> str:
     return out.strip().rpartition("\n")[2] or err[-2000:]
 
 
+def here(run: runs.Run, heard=lambda event: None) -> str:
+    """The job in this process, where TensorFlow is imported already: for runs that need not be killed."""
+    from cnnviz.training.job import train
+
+    return train(run.config, run, heard)
+
+
 def curve(run: runs.Run) -> list[tuple[float, ...]]:
     names = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
     return [tuple(epoch[name] for name in names) for epoch in runs.story(run).epochs]
@@ -65,7 +72,7 @@ def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CNNVIZ_RUNS", str(tmp_path_factory.mktemp("finished")))
         run = runs.create(SMALL, "undisturbed")
-        assert done(job(run)) == "done"
+        assert here(run) == "done"
     return run
 
 
@@ -117,7 +124,7 @@ def heard(event):
     assert len(runs.story(run).epochs) == 2
     runs.ask_again(run)
     assert runs.story(run).state in ("waiting", "running")
-    assert done(job(run)) == "done"
+    assert here(run) == "done"
     assert runs.story(run).started["from_epoch"] == 2
     assert curve(run) == curve(finished), "to the last digit"
     assert runs.story(run).end["test_loss"] == runs.story(finished).end["test_loss"]
@@ -125,22 +132,14 @@ def heard(event):
 
 def test_stop_keeps_the_best_so_far_and_it_can_go_on(finished):
     run = runs.create(SMALL)
-    more = 'heard = lambda event: event["event"] == "epoch" and event["epoch"] == 2 and run.stop()'
-    assert done(job(run, more)) == "stopped"
+    assert here(run, lambda event: event["event"] == "epoch" and event["epoch"] == 2 and run.stop()) == "stopped"
     told = runs.story(run)
     assert len(told.epochs) == 2
     assert told.end["test_accuracy"] > 0.1
     assert told.end["epoch"] == told.best["epoch"]
     runs.ask_again(run)
-    assert done(job(run)) == "done"
+    assert here(run) == "done"
     assert curve(run) == curve(finished)
-
-
-def here(run: runs.Run) -> str:
-    """The job in this process, where TensorFlow is imported already: for runs that fail, which leave nothing behind."""
-    from cnnviz.training.job import train
-
-    return train(run.config, run)
 
 
 def test_a_loss_that_is_no_number_is_told_in_a_sentence(monkeypatch):
@@ -176,7 +175,7 @@ job.Trainer.save = full
     assert len(runs.story(run).epochs) == 1
     assert not list(run.folder.glob(".*.npz")), "nothing half-written is left"
     runs.ask_again(run)
-    assert done(job(run)) == "done"
+    assert here(run) == "done"
     assert curve(run) == curve(finished)
 
 

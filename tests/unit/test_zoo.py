@@ -11,7 +11,7 @@ from cnnviz.nets.weights import load_card, load_weights
 from cnnviz.training import sketches
 from cnnviz.training.recipes import PUBLISHED, RECIPES
 
-SOME = 2_000
+SOME = 1_000
 """Images that each network is asked about."""
 FLOORS = {"lenet5": 0.955, "lenet5-1998": 0.93}
 """The least accuracy on fresh sketches of those that are trained to read them."""
