@@ -105,6 +105,12 @@ def test_a_run_is_never_lost(new_page, running_app, draw, tmp_path):
         slider.focus()
         slider.press("Home")
         expect(page.locator(".st-key-time-answer")).to_contain_text("after epoch 0", timeout=SOON)
+        # A cell of the confusion matrix opens its images.
+        cell = page.locator(".st-key-confusion .textpoint").first
+        cell.scroll_into_view_if_needed()
+        box = cell.bounding_box()
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(page.locator(".st-key-mistakes")).not_to_contain_text("Worst mistakes", timeout=SOON)
         # A mistake is one click from its sums, in this run's network.
         page.locator(".st-key-mistakes button[aria-label*='taken for']").first.click()
         until(page.locator("[data-role=formula] math"))
