@@ -135,6 +135,12 @@ def fill(config: TrainingConfig) -> None:
             state[f"t_h{number}_{name}"] = value
 
 
+def open_form(config: TrainingConfig) -> None:
+    """Open the form with a run's settings."""
+    fill(config)
+    state.retrain = True
+
+
 def devices() -> dict[str, str]:
     """What there is to train on, by its name in the settings."""
     return {"auto": "automatic", "cpu": "CPU", **{f"gpu:{number}": name for number, name in enumerate(gpus())}}

@@ -9,7 +9,7 @@ import streamlit as st
 from cnnviz.components.visitor import visitor
 from cnnviz.figures.training import COLOURS
 from cnnviz.session import selected_model
-from cnnviz.sidebar import clock, fill, plain, show_curves
+from cnnviz.sidebar import clock, open_form, plain, show_curves
 from cnnviz.training import runs
 from cnnviz.training.config import differences
 from cnnviz.workers import TRAINERS
@@ -88,7 +88,9 @@ def act(run: runs.Run) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="run-actions"):
         if st.button("Open", icon=":material/monitoring:", key="open-run"):
             st.switch_page("pages/training.py", query_params={"run": run.id})
-        st.button("Settings into the form", icon=":material/tune:", key="fill-run", on_click=take, args=(run,))
+        st.button(
+            "Settings into the form", icon=":material/tune:", key="fill-run", on_click=open_form, args=(run.config,)
+        )
         if run.owner != visitor():
             st.caption("Only who started a run can rename or delete it.")
             return
@@ -121,12 +123,6 @@ def delete(name: str) -> None:
             run.delete()
     except runs.RunError as error:
         state.trouble = str(error)
-
-
-def take(run: runs.Run) -> None:
-    """Open the form with a run's settings."""
-    fill(run.config)
-    state.retrain = True
 
 
 st.markdown(

@@ -17,7 +17,7 @@ from cnnviz.figures import percent
 from cnnviz.figures.training import confusion
 from cnnviz.nets.weights import Weights, WeightsError, model_of, read_weights
 from cnnviz.session import current_input, selected_model, test_part, traced
-from cnnviz.sidebar import LOOK, clock, fill, own_run, plain, progress_line, show_curves, stop
+from cnnviz.sidebar import LOOK, clock, open_form, own_run, plain, progress_line, show_curves, stop
 from cnnviz.training import runs
 from cnnviz.training.results import Results, results, verdict
 from cnnviz.workers import TRAINERS, WorkerError
@@ -46,6 +46,16 @@ def chosen() -> runs.Run | None:
     if run:
         st.query_params["run"] = run.id
     return run
+
+
+def looked(name: str) -> tuple[runs.Run, runs.Story]:
+    """A run and what it has said; the page ends with a sentence if it was deleted this moment."""
+    try:
+        run = runs.find(name)
+        return run, runs.story(run)
+    except runs.RunError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
 
 
 def show_live(run: runs.Run, told: runs.Story) -> None:
@@ -92,12 +102,7 @@ def show_kernels(before: Weights, now: Weights) -> None:
 @st.fragment(run_every=LOOK)
 def watch(name: str) -> None:
     """A run that goes on, looked at again and again; built anew when it ends."""
-    try:
-        run = runs.find(name)
-        told = runs.story(run)
-    except runs.RunError as error:
-        st.error(str(error), icon=":material/error:")
-        return
+    run, told = looked(name)
     if told.state not in ("waiting", "running"):
         st.rerun()
     show_live(run, told)
@@ -130,14 +135,8 @@ def show_end(run: runs.Run, told: runs.Story) -> None:
                 st.rerun()
         if run.weights().exists() and st.button("Look at this network", icon=":material/draw:", key="use-run"):
             use(run)
-        st.button("Settings into the form", icon=":material/tune:", key="fill", on_click=take, args=(run,),
+        st.button("Settings into the form", icon=":material/tune:", key="fill", on_click=open_form, args=(run.config,),
                   help="Start again from the settings of this run: they go into the sidebar's form")  # fmt: skip
-
-
-def take(run: runs.Run) -> None:
-    """Open the form with a run's settings."""
-    fill(run.config)
-    state.retrain = True
 
 
 def use(run: runs.Run, epoch: int | None = None, **more: str) -> None:
@@ -254,12 +253,7 @@ def show_downloads(run: runs.Run, told: runs.Story) -> None:
 @st.fragment
 def look_back(name: str) -> None:
     """The part of the page that reacts to clicks by itself."""
-    try:
-        run = runs.find(name)
-        told = runs.story(run)
-    except runs.RunError as error:
-        st.error(str(error), icon=":material/error:")
-        return
+    run, told = looked(name)
     if told.epochs:
         show_curves({run.title: told})
     show_time_machine(run, told.best.get("epoch"))
@@ -267,14 +261,6 @@ def look_back(name: str) -> None:
         st.subheader("On the test images", anchor=False)
         show_results(run)
     show_downloads(run, told)
-
-
-def looked(run: runs.Run) -> runs.Story:
-    """What the run has said; this page once more, without it, if it was deleted this moment."""
-    try:
-        return runs.story(run)
-    except runs.RunError:
-        st.rerun()
 
 
 st.markdown(
@@ -286,7 +272,7 @@ if run is None:
     st.info(EMPTY, icon=":material/info:")
 else:
     with st.container(key="train-progress"):
-        told = looked(run)
+        _, told = looked(run.id)
         if told.state in ("waiting", "running"):
             watch(run.id)
         else:

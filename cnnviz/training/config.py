@@ -10,7 +10,7 @@ from math import prod
 from typing import Any
 
 from cnnviz import data
-from cnnviz.nets.blocks import POOLINGS, Block, Hidden, NetworkError, network_of
+from cnnviz.nets.blocks import POOLINGS, Block, Hidden, NetworkError, input_shape, network_of
 from cnnviz.nets.layers import Network
 from cnnviz.nets.presets import PRESETS
 
@@ -109,7 +109,7 @@ class TrainingConfig:
         if self.preset:
             if self.preset not in PRESETS:
                 raise ConfigError(f"There is no preset {self.preset!r}: choose one of {', '.join(PRESETS)}.")
-            if PRESETS[self.preset].input_shape != network_shape(self.dataset):
+            if PRESETS[self.preset].input_shape != input_shape(self.dataset):
                 raise ConfigError(f"The preset {self.preset} is not made for images of {self.dataset}: choose one of "
                                   f"{', '.join(fitting(self.dataset))}, or blocks of your own.")  # fmt: skip
         else:
@@ -132,7 +132,7 @@ class TrainingConfig:
             check_choice(name, getattr(self, name), choices)
         if not re.fullmatch(r"auto|cpu|gpu:[0-9]{1,2}", self.device):
             raise ConfigError(f"There is no device {self.device!r}: choose auto, cpu or gpu:0.")
-        if self.augmentation in ("warp", "sketches") and network_shape(self.dataset) != (28, 28, 1):
+        if self.augmentation in ("warp", "sketches") and input_shape(self.dataset) != (28, 28, 1):
             raise ConfigError(f"Images of {self.dataset} can't be augmented with {self.augmentation}, which is made "
                               "for 28x28 digits: choose none, shift or flip.")  # fmt: skip
         if self.augmentation == "sketches" and self.dataset != "mnist":
@@ -157,15 +157,9 @@ class TrainingConfig:
         return asdict(self)
 
 
-def network_shape(dataset: str) -> tuple[int, ...]:
-    """(height, width, channels) of the images."""
-    shape = data.find(dataset).image_shape
-    return shape if len(shape) == 3 else (*shape, 1)
-
-
 def fitting(dataset: str) -> list[str]:
     """The presets made for images of this size."""
-    return [name for name, network in PRESETS.items() if network.input_shape == network_shape(dataset)]
+    return [name for name, network in PRESETS.items() if network.input_shape == input_shape(dataset)]
 
 
 def check_number(name: str, value: float, said: str) -> None:
