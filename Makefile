@@ -13,10 +13,10 @@ PIP := $(BIN)/python -m pip
 APP := $(VENV)/.installed-$(BUILD)
 TESTS := $(VENV)/.installed-tests
 
-.PHONY: help run setup test bench picture reproduce weights lint
+.PHONY: help run setup test faults bench picture reproduce weights cluster-demo lint
 
 help:  ## print these lines
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: $(APP)  ## start the app on http://localhost:8501 (another port: make run PORT=8600)
 	@echo "cnnviz starts on http://localhost:$(PORT) (stop it with Ctrl+C)"
@@ -26,13 +26,22 @@ setup: $(APP)  ## install what the app needs into .venv (another Python: make se
 
 test: $(TESTS)  ## run all tests, in a real browser too; installs what they need
 	@$(BIN)/python tests/browser/find_browser.py --install
+	@$(BIN)/python tests/browser/proxy.py
 	@$(BIN)/python -m cnnviz datasets mnist
-	@$(BIN)/python -m pytest -rs --timeout 300
+	@$(BIN)/python -m pytest -rs --timeout 300 -n 2 --dist worksteal --ignore tests/faults
+	@$(BIN)/python -m pytest tests/faults -rs --timeout 300
+
+faults: $(TESTS)  ## try everything that can go wrong in a class; part of the tests (a full disk as root only)
+	@$(BIN)/python tests/browser/find_browser.py --install
+	@$(BIN)/python -m pytest tests/faults -rs --timeout 300
 
 bench: $(TESTS)  ## measure: prints JSON lines
 	@$(BIN)/python tests/browser/find_browser.py --install >&2
 	@$(BIN)/python benchmarks/run.py
 	@$(BIN)/python benchmarks/training.py
+	@$(BIN)/python benchmarks/classroom.py --seconds 60
+	@$(BIN)/python benchmarks/classroom.py --seconds 60 --training
+	@$(BIN)/python benchmarks/classroom.py --knee --sessions 40 --seconds 20
 
 picture: $(TESTS)  ## take the README's pictures of the app again
 	@$(BIN)/python tests/browser/find_browser.py --install >&2
@@ -43,6 +52,9 @@ reproduce: $(APP)  ## train the zoo as published; prints published and our accur
 
 weights: $(APP)  ## train the weights in assets/weights again
 	@$(BIN)/python -m cnnviz reproduce --slow --ship
+
+cluster-demo: $(TESTS)  ## train four runs at once on a cluster of real processes, and kill a worker in the middle
+	@$(BIN)/python tests/pages/cluster_demo.py
 
 lint: $(TESTS)  ## check the code's style
 	@$(BIN)/python -m ruff check .
@@ -74,7 +86,7 @@ $(VENV)/.installed-cuda: requirements.txt requirements-gpu.txt $(BIN)/python
 	@$(PIP) install -q -r $(VENV)/requirements.txt -r requirements-gpu.txt
 	@touch $@
 
-$(TESTS): requirements-test.txt $(APP)
+$(TESTS): requirements-test.txt requirements-signin.txt requirements-cluster.txt $(APP)
 	@echo "Installing what the tests need"
-	@$(PIP) install -q -r requirements-test.txt -c requirements.txt
+	@$(PIP) install -q -r requirements-test.txt -r requirements-cluster.txt -c requirements.txt
 	@touch $@

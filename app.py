@@ -4,11 +4,17 @@ from pathlib import Path
 
 import streamlit as st
 
+from cnnviz import settings
+from cnnviz.memory import tidy
 from cnnviz.sidebar import sidebar
 from cnnviz.workers import TRACER
 
 ASSETS = Path(__file__).parent / "assets"
 st.set_page_config("cnnviz", ASSETS / "icon.png", layout="wide", initial_sidebar_state=280)
+if wrong := settings.wrong():
+    st.error(wrong, icon=":material/error:")
+    st.stop()
+tidy()
 TRACER.start()  # TensorFlow warms up while the page is already there
 
 page = st.navigation(
@@ -21,6 +27,7 @@ page = st.navigation(
         st.Page("pages/layers.py", title="Layers", icon=":material/layers:"),
         st.Page("pages/training.py", title="Training", icon=":material/monitoring:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/table_rows:"),
+        st.Page("pages/sweeps.py", title="Sweeps", icon=":material/tune:"),
     ],
     position="top",
 )

@@ -111,12 +111,12 @@ NAIVE = App(
 
 
 @contextmanager
-def serving(app: App) -> Iterator[tuple[str, psutil.Process]]:
+def serving(app: App, *options: str) -> Iterator[tuple[str, psutil.Process]]:
     """A freshly started server that listens already and has not been asked yet: its address and its web process."""
     port = free_port()
     url = f"http://localhost:{port}"
     command = [sys.executable, "-m", "streamlit", "run", str(app.script), "--server.port", str(port)]
-    command += ["--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    command += ["--server.headless", "true", "--browser.gatherUsageStats", "false", *options]
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(command, cwd=app.folder, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         try:

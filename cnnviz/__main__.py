@@ -7,7 +7,6 @@ Exit status: 0, all went well; 1, something did not (the rest is done all the sa
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import signal
@@ -35,12 +34,14 @@ from cnnviz.training.config import (
     AUGMENTATIONS,
     INITIALIZERS,
     LIMITS,
+    MAX_SETTINGS,
     OPTIMIZERS,
     PRECISIONS,
     SCHEDULES,
     ConfigError,
     TrainingConfig,
-    from_json,
+    from_values,
+    parsed,
 )
 from cnnviz.training.recipes import SLOW
 
@@ -107,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
     for field in fields(TrainingConfig):
         flag = f"--{field.name.replace('_', '-')}"
         if field.name in parts:
-            train.add_argument(flag, metavar="JSON", type=json.loads, help=f"instead of a preset: {parts[field.name]}")
+            train.add_argument(flag, metavar="JSON", type=parsed, help=f"instead of a preset: {parts[field.name]}")
         else:
             train.add_argument(flag, metavar=str(field.default), type=type(field.default), help=choices(field.name))
 
@@ -365,11 +366,12 @@ def settings(options: argparse.Namespace) -> TrainingConfig:
     given = {}
     if options.config:
         try:
-            given = json.loads(Path(options.config).read_bytes())
+            with Path(options.config).open("rb") as file:
+                given = parsed(file.read(MAX_SETTINGS + 1))
         except OSError as error:
             raise UsageError(f"{options.config} can't be read: {error.strerror}.") from None
-        except (ValueError, RecursionError):
-            raise UsageError(f"{options.config} is not JSON: export settings from a run to see how it looks.") from None
+        except ConfigError as error:
+            raise UsageError(f"{options.config}: {error}") from None
         if not isinstance(given, dict):
             raise UsageError(f"{options.config} holds no settings: export some from a run to see how it looks.")
     flags = {field.name: getattr(options, field.name) for field in fields(TrainingConfig)}
@@ -381,7 +383,7 @@ def settings(options: argparse.Namespace) -> TrainingConfig:
             name for name in PRESETS if PRESETS[name].dataset == known_dataset(flags["dataset"]).name
         )
     try:
-        return from_json(json.dumps({**given, **flags}))
+        return from_values({**given, **flags})
     except ConfigError as error:
         raise UsageError(str(error)) from None
 

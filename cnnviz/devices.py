@@ -1,4 +1,4 @@
-"""Which GPUs this computer has, without TensorFlow."""
+"""Which GPUs this computer has, and whether its memory was enough, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,3 +15,14 @@ def gpus() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []
     return [line.strip() for line in said.splitlines() if line.strip()]
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error of Python's, or one that any backend of Keras raises, says so."""
+    said = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or "RESOURCE_EXHAUSTED" in said
+        or "OOM" in said
+        or ("out of memory" in said.lower())
+    )

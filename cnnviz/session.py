@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import runpy
+import time
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
-from cnnviz import data
+from cnnviz import access, data, settings
 from cnnviz.components.sketchpad import EMPTY, replaced, strokes
 from cnnviz.inputs import Input, InputError, Step, fit, normalise, parse_strokes, rasterise
 from cnnviz.inputs.links import from_link
@@ -20,7 +24,7 @@ from cnnviz.nets.layers import Network
 from cnnviz.nets.presets import PRESETS
 from cnnviz.nets.weights import Model, model_of, shipped
 from cnnviz.trace import Trace, assemble
-from cnnviz.training.runs import RunError, find
+from cnnviz.training.runs import RunError
 from cnnviz.workers import TRACER
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
@@ -51,7 +55,7 @@ def selected_model() -> Model:
         st.query_params["drawing"] = state.drawing
     if state.model not in PRESETS:
         try:
-            run = find(state.model.removeprefix("run-"))
+            run = access.find(state.model.removeprefix("run-"))
             return model_of(run.network, run.weights(state.get("epoch")))
         except RunError as error:  # deleted since the sidebar was built
             st.info(str(error), icon=":material/info:")
@@ -166,7 +170,7 @@ def traced(model: Model, image: np.ndarray, slot, keep: bool = True) -> Trace:
 
     Args:
         image: float32 (height, width, channels) in [0, 1]; brought to the size and colours that the network takes.
-        slot: an empty place on the page that says how long TensorFlow is still starting.
+        slot: where it says how long TensorFlow is still starting.
         keep: whether it is what the pages show.
 
     Raises:
@@ -177,15 +181,52 @@ def traced(model: Model, image: np.ndarray, slot, keep: bool = True) -> Trace:
     asked = model, image.tobytes()
     shown = "" if keep else "beside_"
     if state.get(f"{shown}asked") != asked:
+        place = None
 
         def waiting(seconds: float) -> None:
+            nonlocal place
+            if TRACER.warm:  # then it is others who are being answered: no word is worth a message
+                return
+            place = place or slot.empty()
             text = f"TensorFlow is warming up: {seconds:.0f} s, usually about {START_UP}. Your drawing is kept."
-            slot.progress(min(seconds / START_UP, 0.99), text)
+            place.progress(min(seconds / START_UP, 0.99), text)
 
+        keep_pace(slot)
         weights = model.weights()
-        state[f"{shown}trace"] = assemble(model.network, weights, image, TRACER.trace(model, image, waiting))
+        try:
+            state[f"{shown}trace"] = assemble(model.network, weights, image, TRACER.trace(model, image, waiting))
+        finally:
+            if place:
+                place.empty()
         state[f"{shown}asked"] = asked
     return state[f"{shown}trace"]
+
+
+def keep_pace(slot) -> None:
+    """Hold back who asks faster than the server allows. Nothing is lost: meanwhile Streamlit joins what comes."""
+    times = st.session_state.setdefault("asked_at", deque())
+    most = settings.STROKES.value
+    while len(times) >= most and (early := times[-most] + 1 - time.monotonic()) > 0:
+        place = slot.empty()
+        place.info(settings.STROKES.sentence, icon=":material/hourglass:")
+        time.sleep(early)
+        place.empty()
+    times.append(time.monotonic())
+    while len(times) > most:
+        times.popleft()
+
+
+def uploaded(widget: Callable, *args, **more) -> bytes | None:
+    """The file that somebody gave to `st.file_uploader` or `st.camera_input`, called with these arguments.
+
+    Raises:
+        InputError: its name does not end like a picture's, and somebody has got it past the browser's check.
+    """
+    try:
+        file = widget(*args, **more)
+    except StreamlitAPIException as error:
+        raise InputError(f"The file's name does not end like a picture's: choose {', '.join(TYPES)}.") from error
+    return file.getvalue() if file else None
 
 
 def lab_pictures() -> dict[str, tuple[str, np.ndarray]]:
@@ -195,12 +236,13 @@ def lab_pictures() -> dict[str, tuple[str, np.ndarray]]:
         By name: (title, float32 (h, w, 1 or 3) in [0, 1]).
     """
     state = st.session_state
-    file = st.file_uploader("A picture of your own", TYPES, key="lab_upload", max_upload_size=MAX_BYTES // 2**20)
-    if file:
-        try:
-            state.lab_picture = as_map(file.getvalue())
-        except InputError as error:
-            st.error(str(error), icon=":material/error:")
+    try:
+        content = uploaded(st.file_uploader, "A picture of your own", TYPES, key="lab_upload",
+                           max_upload_size=MAX_BYTES // 1_000_000)  # fmt: skip
+        if content is not None:
+            state.lab_picture = as_map(content)
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
     pictures = {}
     if "lab_picture" in state:
         pictures["upload"] = "your picture", state.lab_picture

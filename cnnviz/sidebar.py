@@ -10,14 +10,13 @@ from dataclasses import asdict, replace
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from cnnviz import data
-from cnnviz.components.visitor import keep_visitor, visitor
-from cnnviz.devices import gpus
+from cnnviz import access, data
+from cnnviz.components.visitor import keep_visitor
 from cnnviz.figures.training import curves
 from cnnviz.nets.blocks import POOLINGS, Block, Hidden
 from cnnviz.nets.describe import FUNCTIONS, table
 from cnnviz.nets.presets import PRESETS
-from cnnviz.training import runs
+from cnnviz.training import runs, sweeps
 from cnnviz.training.config import (
     ACTIVATIONS,
     AUGMENTATIONS,
@@ -50,7 +49,7 @@ state = st.session_state
 
 def choose_model() -> None:
     """The network whose numbers the pages show: a preset or a run, and which epoch of it."""
-    with_weights = {f"run-{run.id}": run for run in runs.all_runs() if run.weights().exists()}
+    with_weights = {f"run-{run.id}": run for run in access.visible_runs() if run.weights().exists()}
     options = [*PRESETS, *with_weights]
     if wanted := state.pop("wanted", None):  # another page asks for a run, and perhaps for one of its epochs
         state.model = wanted[0] if wanted[0] in options else options[0]
@@ -102,16 +101,31 @@ def own_run() -> runs.Run | None:
     """The visitor's run that waits or goes on now, if any."""
     for run in runs.all_runs():
         with contextlib.suppress(runs.RunError):  # deleted this moment
-            if run.owner == visitor() and runs.story(run).state in ("waiting", "running"):
+            if access.mine(run) and runs.story(run).state in ("waiting", "running"):
                 return run
     return None
 
 
+def own_sweep() -> sweeps.Sweep | None:
+    """The visitor's sweep that goes on now, if any."""
+    return next((sweep for sweep in sweeps.all_sweeps(access.me().id) if runs.is_alive(sweep.folder)), None)
+
+
+def busy() -> bool:
+    """Whether a run or a sweep of the visitor's waits or goes on now."""
+    return bool(own_sweep() or own_run())
+
+
 def start(config: TrainingConfig, title: str) -> None:
-    """Queue a run of the visitor's, and show it. Raises RunError: another one goes on, from another tab perhaps."""
-    if own_run():
+    """Queue a run of the visitor's, and show it.
+
+    Raises:
+        RunError: another one goes on, from another tab perhaps; or a bound of the server is met.
+    """
+    if busy():
         raise runs.RunError(ONE)
-    run = runs.create(config, title, visitor())
+    access.check_bounds()
+    run = runs.create(config, title, access.me().id)
     TRAINERS.submit(run)
     state.started = run.id
 
@@ -143,7 +157,8 @@ def open_form(config: TrainingConfig) -> None:
 
 def devices() -> dict[str, str]:
     """What there is to train on, by its name in the settings."""
-    return {"auto": "automatic", "cpu": "CPU", **{f"gpu:{number}": name for number, name in enumerate(gpus())}}
+    there = enumerate(TRAINERS.where.gpus())
+    return {"auto": "automatic", "cpu": "CPU", **{f"gpu:{number}": name for number, name in there}}
 
 
 def take_recipe() -> None:
@@ -155,7 +170,8 @@ def take_recipe() -> None:
 
 def take_dataset() -> None:
     """A data set was chosen: take ours for it, with its recipe."""
-    fill(RECIPES[next(name for name in OURS if PRESETS[name].dataset == state.t_dataset)])
+    if state.t_dataset in data.DATASETS:
+        fill(RECIPES[next(name for name in OURS if PRESETS[name].dataset == state.t_dataset)])
 
 
 def choice(label: str, name: str, options, **more):
@@ -232,7 +248,7 @@ def asked() -> tuple[TrainingConfig, DeltaGenerator]:
         seed = number("Seed", "seed", "seed", 1)
         steps = number("Batches an epoch (0: all)", "steps", "steps", 0)
         device = choice("Device", "device", devices())
-        precision = choice("Precision", "precision", PRECISIONS, disabled=not gpus(),
+        precision = choice("Precision", "precision", PRECISIONS, disabled=not TRAINERS.where.gpus(),
                            help="Mixed precision gains on a GPU only")  # fmt: skip
     config = TrainingConfig(
         dataset, share / 100, "" if preset == OWN else preset, blocks, hidden, optimizer, rate, schedule, batch, epochs,
@@ -244,9 +260,14 @@ def asked() -> tuple[TrainingConfig, DeltaGenerator]:
 @st.fragment
 def form() -> None:
     """Settings, the network that they make, and the button that starts."""
-    if "t_dataset" not in state or state.t_preset not in [*fitting(state.t_dataset), OWN]:
-        fill(RECIPES[OURS[0]])
+    # Not there yet, or what no browser sends: the select boxes look at it only when they are drawn.
+    if state.get("t_dataset") not in data.DATASETS or state.t_preset not in [*fitting(state.t_dataset), OWN]:
+        fill(state.form_says)
     config, layers = asked()
+    if state.form_says != config:
+        state.form_says = config
+        if state.get("follow_form"):
+            st.rerun()
     wrong = ""
     try:
         config.check()
@@ -259,16 +280,16 @@ def form() -> None:
         wrong = str(error)
         st.error(wrong, icon=":material/error:")
     title = st.text_input("Name of the run", key="t_title", max_chars=runs.MAX_TITLE, placeholder="optional", **KEEP)
-    busy = own_run()
+    waits = busy()
     if st.button("Start training", type="primary", icon=":material/play_arrow:", width="stretch",
-                 disabled=bool(wrong or busy), key="t_start"):  # fmt: skip
+                 disabled=bool(wrong or waits), key="t_start"):  # fmt: skip
         try:
             start(config, title)
         except (runs.RunError, ConfigError) as error:
             st.error(str(error), icon=":material/error:")
             return
         st.rerun()
-    if busy:
+    if waits:
         st.caption(ONE)
 
 
@@ -288,12 +309,16 @@ def clock(seconds: float) -> str:
 def progress_line(run: runs.Run, told: runs.Story) -> str:
     """Where a run is, in a few words."""
     if told.state == "waiting":
+        if run.sweep and not TRAINERS.holds(run):
+            return "Waiting for its turn in the sweep."
+        if lacking := TRAINERS.where.lacking(run):
+            return lacking
         place = TRAINERS.place(run)
         if place:
             return f"Waiting: {place} {'run is' if place == 1 else 'runs are'} before it."
         if told.download:
             got, of = told.download["done"], told.download["of"]
-            return f"Getting {told.download['what']}: {got / of:.0%}"
+            return f"Getting {plain(told.download['what'])}: {got / of:.0%}"
         return "Starting: Keras is being loaded, about 5 s."
     last = told.batches[-1] if told.batches else {}
     parts = [f"Epoch {last.get('epoch', 1)} of {told.started['epochs']}",
@@ -312,14 +337,15 @@ def plain(title: str) -> str:
 
     Every sign is written as an entity; an invisible joiner behind those of addresses keeps them from becoming links.
     """
-    return re.sub("[!-/:-@[-`{-~]", lambda sign: f"&#{ord(sign[0])};" + "\u2060" * (sign[0] in ".:/@"), title)
+    return re.sub(r"[!-/:-@[-`{-~](?=(\S?))", lambda sign: f"&#{ord(sign[0])};" + "\u2060" * (
+        sign[0] in ".:/@" and sign[1] != ""), title)  # fmt: skip
 
 
 @st.fragment(run_every=LOOK)
 def own_progress(name: str) -> None:
     """The visitor's run while it goes on; when it ends, the page is built anew, with it among the networks."""
     try:
-        run = runs.find(name)
+        run = access.find(name)
         told = runs.story(run)
     except runs.RunError:
         st.rerun()
@@ -330,28 +356,72 @@ def own_progress(name: str) -> None:
     if told.epochs:
         st.caption(f"Validation accuracy {told.epochs[-1]['val_accuracy']:.2%}, best {told.best['val_accuracy']:.2%}.")
     with st.container(horizontal=True):
-        if st.button("Stop", icon=":material/stop:", key="stop-own", help="Keeps the best epoch so far"):
-            stop(run, told)
+        stop_button(run, told, "stop-own")
         if st.button("Watch", icon=":material/monitoring:", key="watch-own"):
             st.switch_page("pages/training.py", query_params={"run": run.id})
 
 
-def stop(run: runs.Run, told: runs.Story) -> None:
-    """Ask a run to stop; one that has not begun is taken out of the queue."""
+def sweep_line(now: sweeps.Standing) -> str:
+    """Where a sweep is, in a few words."""
+    there = len(now.contenders) - len(now.needed)
+    parts = [f"{there} of {len(now.contenders)} runs have learned for {now.rungs[now.rung]} epochs"]
+    if now.state == "running" and (seconds := now.seconds_left(TRAINERS.where.size)) is not None:
+        parts.append(f"about {clock(seconds)} left")
+    return " · ".join(parts)
+
+
+@st.fragment(run_every=LOOK)
+def sweep_progress(name: str) -> None:
+    """The visitor's sweep while it goes on."""
+    sweep = own_sweep()
+    if not sweep or sweep.id != name:
+        st.rerun()
+    now = sweeps.standing(sweep)
+    st.markdown(f"**{plain(sweep.title)}**")
+    st.progress(now.done, sweep_line(now))
+    if st.button("Open the sweep", icon=":material/tune:", key="open-sweep"):
+        st.switch_page("pages/sweeps.py", query_params={"sweep": sweep.id})
+
+
+def stop_button(run: runs.Run, told: runs.Story, key: str) -> None:
+    """Asks a run to stop; one that has not begun is taken out of the queue."""
+    stopping = run.stopping
+    if not st.button("Stopping" if stopping else "Stop", icon=":material/stop:", key=key, disabled=stopping,
+                     help="Keeps the best epoch so far"):  # fmt: skip
+        return
     try:
         run.stop()
         if told.state == "waiting" and TRAINERS.withdraw(run):
-            runs.Log(run.folder).say("stopped", message="Stopped before it began.")
-    except (runs.RunError, OSError) as error:
+            runs.say_stopped(run, "Stopped before it began.")
+    except runs.RunError as error:
         st.error(f"It can't be stopped: {error}", icon=":material/error:")
+    else:
+        st.rerun()
+
+
+def sign_in() -> None:
+    """Who is signed in, where the server has a provider for it."""
+    who = access.me()
+    if not st.user.is_logged_in:
+        st.button("Sign in", icon=":material/login:", key="sign-in", on_click=st.login)
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="signed-in"):
+        st.markdown(f"**{plain(who.name)}**{', teacher' if who.teacher else ''}")
+        st.button("Sign out", icon=":material/logout:", key="sign-out", on_click=st.logout)
 
 
 def sidebar() -> None:
     """All of it."""
     keep_visitor()
+    if access.can_sign_in():
+        sign_in()
     choose_model()
-    run = own_run()
-    if run:
+    state.setdefault("form_says", RECIPES[OURS[0]])
+    state.follow_form = False
+    if sweep := own_sweep():
+        with st.container(key="own-progress", border=True):
+            sweep_progress(sweep.id)
+    elif run := own_run():
         with st.container(key="own-progress", border=True):
             own_progress(run.id)
     if started := state.pop("started", None):

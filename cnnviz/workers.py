@@ -6,17 +6,21 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import threading
 import time
+import traceback
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Future
 from concurrent.futures import TimeoutError as NotYet
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import loky
 import numpy as np
 
+from cnnviz.devices import gpus, is_out_of_memory
 from cnnviz.nets.quiet import import_keras
 from cnnviz.nets.weights import Model
 from cnnviz.trace import tracer
@@ -24,6 +28,8 @@ from cnnviz.training import one_step, runs
 
 NICE = 10
 """How much trainers let other processes go first, 0 to 19."""
+BATCH = 32
+"""How many images go to the tracer at once, at most."""
 ATTEMPTS = 3
 """How often a request is asked again when the worker dies under it."""
 
@@ -39,17 +45,33 @@ def follow(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def plainly(function: Callable, *args: Any) -> Any:
+    """In a worker: call it. What it raises is one of Python's own errors: the web process would import TensorFlow to
+    read one of TensorFlow's.
+    """
+    try:
+        return function(*args)
+    except (OSError, ImportError, ValueError):
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise MemoryError("there is not enough memory for it. Try again, or choose a smaller one.") from None
+        raise RuntimeError("".join(traceback.format_exception(error))) from None
+
+
 class WorkerError(RuntimeError):
     """The worker could not answer; the message is one sentence for the page."""
 
 
 class Tracer:
-    """One warm worker for forward passes, replaced when it dies."""
+    """One warm worker for forward passes, replaced when it dies. Images that wait for it together go in one batch."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._executor: loky.ProcessPoolExecutor | None = None
         self._warming: Future | None = None
+        self._images: list[tuple[Model, np.ndarray, Future]] = []  # which wait for the batch before them
+        self._busy = False
 
     def start(self) -> loky.ProcessPoolExecutor:
         """The worker's executor, started if it is not running; returns at once."""
@@ -86,7 +108,7 @@ class Tracer:
         Raises:
             WorkerError: the worker died ATTEMPTS times under this request, or failed at it.
         """
-        return self._ask(waiting, tracer.trace, model, image[None])[0]
+        return self._ask(waiting, partial(self._submit_image, model, image))
 
     def one_step(self, history: one_step.History, waiting: Callable[[float, int], None]) -> one_step.OneStep:
         """The step of learning that comes after a history.
@@ -99,33 +121,94 @@ class Tracer:
         """
         done, steps = 0, 10
         while True:
-            answer = self._ask(partial(waiting, steps=done), one_step.advance, history, steps)
+            answer = self._ask(partial(waiting, steps=done), partial(self._send, one_step.advance, history, steps))
             if not isinstance(answer, int):
                 return answer
             done, steps = answer, 2 * steps
 
-    def _ask(self, waiting: Callable[[float], None], function: Callable, *args: Any) -> Any:
-        began = time.monotonic()
-        for _ in range(ATTEMPTS):
+    def _submit_image(self, model: Model, image: np.ndarray) -> Future:
+        future: Future = Future()
+        with self._lock:
+            self._images.append((model, image, future))
+            if self._busy:
+                return future
+            self._busy = True
+        self._submit_batch()
+        return future
+
+    def _submit_batch(self) -> None:
+        """Send the images that wait: those for the network that the first of them is for, at most BATCH."""
+        with self._lock:
+            if not self._images:
+                self._busy = False
+                return
+            model = self._images[0][0]
+            taken = [one for one in self._images if one[0] == model][:BATCH]
+            futures = [future for _, _, future in taken]
+            self._images = [one for one in self._images if one[2] not in futures]
+        try:
+            batch = self._send(tracer.trace, model, np.stack([image for _, image, _ in taken]))
+        except Exception as error:  # no worker can be started: who waits for it must hear so
+            batch = Future()
+            batch.set_exception(error)
+        batch.add_done_callback(partial(self._deliver, futures))
+
+    def _deliver(self, futures: list[Future], batch: Future) -> None:
+        error = batch.exception()
+        for number, future in enumerate(futures):
+            if error:
+                future.set_exception(error)
+            else:
+                future.set_result(batch.result()[number].copy())  # the others' numbers need not be kept
+        self._submit_batch()
+
+    def _send(self, function: Callable, *args: Any) -> Future:
+        """Ask the worker; one that is found dead is replaced."""
+        while True:
             executor = self.start()
             try:
-                future = executor.submit(function, *args)
+                future = executor.submit(plainly, function, *args)
+            except BrokenExecutor:
+                self._forget(executor)
+                continue
+            future.add_done_callback(partial(self._look_at, executor))
+            return future
+
+    def _look_at(self, executor: loky.ProcessPoolExecutor, done: Future) -> None:
+        if isinstance(done.exception(), BrokenExecutor):
+            self._forget(executor)
+
+    def _forget(self, executor: loky.ProcessPoolExecutor) -> None:
+        with self._lock:
+            if self._executor is executor:
+                self._executor = None
+
+    def _ask(self, waiting: Callable[[float], None], submit: Callable[[], Future]) -> Any:
+        began = time.monotonic()
+        for _ in range(ATTEMPTS):
+            try:
+                future = submit()
                 while True:
                     try:
                         return future.result(timeout=0.1)
                     except NotYet:
                         waiting(time.monotonic() - began)
             except BrokenExecutor:
-                with self._lock:
-                    if self._executor is executor:
-                        self._executor = None
-            except (OSError, ImportError, ValueError) as error:
+                continue
+            except (OSError, ImportError, ValueError, MemoryError) as error:
                 raise WorkerError(f"The network could not be run: {error}") from error
         raise WorkerError("The network's process stopped several times. Try again; if it goes on, restart the app.")
 
 
 def train(run: runs.Run) -> str:
-    """In a worker: do a run. How it ended: done, stopped or failed."""
+    """In a worker, of this computer or of a cluster: do a run. How it ended: done, stopped or failed.
+
+    Raises:
+        RunError: this computer does not see the run's folder.
+    """
+    if not run.folder.is_dir():
+        raise runs.RunError(f"The computer {platform.node()} does not see {run.folder}: the runs folder must be one "
+                            "that all workers share.")  # fmt: skip
     import_keras()
     from cnnviz.training import job
 
@@ -139,31 +222,133 @@ def behave(parent: int) -> None:
         os.nice(NICE)
 
 
-class Trainers:
-    """Does runs one after the other in a worker of its own. What happens in a run is in its folder."""
+class Here:
+    """One worker on this computer, for one run at a time. `cnnviz.cluster.Cluster` is the other place to train."""
+
+    address = trouble = ""
+    size = 1
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._waiting: list[runs.Run] = []
-        self._running: runs.Run | None = None
-        self._thread: threading.Thread | None = None
         self._executor: loky.ProcessPoolExecutor | None = None
+
+    @property
+    def patience(self) -> float:
+        """Seconds without work until `rest` is called."""
+        return IDLE
+
+    def refresh(self) -> None:
+        """Nothing: what is here is known."""
+
+    def gpus(self) -> list[str]:
+        """The names of the GPUs that a run may ask for."""
+        return gpus()
+
+    def room(self, run: runs.Run, begun: int) -> bool:
+        """Whether the run can begin now, when so many have begun and not ended."""
+        return not begun
+
+    def lacking(self, run: runs.Run) -> str:
+        """What the run will wait for in vain, in a sentence; empty: nothing."""
+        return ""
+
+    def begin(self, run: runs.Run) -> Future:
+        """Have the run done."""
+        if self._executor is None:
+            environment = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
+                           "TF_FORCE_GPU_ALLOW_GROWTH": "true"}  # fmt: skip
+            self._executor = loky.ProcessPoolExecutor(
+                max_workers=1, timeout=None, initializer=behave, initargs=(os.getpid(),), env=environment
+            )
+        return self._executor.submit(plainly, train, run)
+
+    def excuse(self, error: Exception) -> str:
+        """Why a run could not be done, in a sentence."""
+        return str(error) or type(error).__name__
+
+    def rest(self) -> None:
+        """Give the worker's memory back."""
+        # Not by loky's own timeout: a worker that it starts again after one is not watched, and its death not noticed.
+        if self._executor:
+            self._executor.shutdown(wait=False)
+            self._executor = None
+
+
+def training_place() -> Any:
+    """Where runs are done: on the cluster whose scheduler $CNNVIZ_SCHEDULER names, else here."""
+    if address := os.environ.get("CNNVIZ_SCHEDULER"):
+        from cnnviz.cluster import Cluster
+
+        return Cluster(address, partial(plainly, train))
+    return Here()
+
+
+@dataclass
+class Begun:
+    """A run that is being done.
+
+    Attributes:
+        said: bytes that it had said before.
+        future: None until it is handed over.
+    """
+
+    run: runs.Run
+    said: int
+    future: Future | None = None
+
+
+class Trainers:
+    """Does runs in workers, those that came first first. What happens in a run is in its folder."""
+
+    def __init__(self, where: Any = None) -> None:
+        self.where = where or training_place()
+        self._changed = threading.Condition()
+        self._news = False
+        self._waiting: list[runs.Run] = []
+        self._begun: dict[str, Begun] = {}
+        self._second_try: set[str] = set()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to look after runs, and after the cluster if there is one; returns at once."""
+        with self._changed:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, daemon=True)
+                self._thread.start()
 
     def submit(self, run: runs.Run) -> None:
         """Put a run at the end of the queue, unless it is in it already."""
         with self._changed:
-            if run.id not in [one.id for one in (*self._waiting, self._running) if one]:
+            if not self._has(run):
                 self._waiting.append(run)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, daemon=True)
-                self._thread.start()
-            self._changed.notify()
+        self.start()
+        self._notice()
+
+    def holds(self, run: runs.Run) -> bool:
+        """Whether it waits in the queue or is being done."""
+        with self._changed:
+            return self._has(run)
+
+    def _has(self, run: runs.Run) -> bool:
+        return run.id in self._begun or run.id in [one.id for one in self._waiting]
 
     def place(self, run: runs.Run) -> int:
-        """How many runs are before it; 0: it is running, or not in the queue."""
+        """How many runs are before it; 0: it has begun, is about to, or is not in the queue."""
         with self._changed:
             ids = [one.id for one in self._waiting]
-            return ids.index(run.id) + 1 if run.id in ids else 0
+            return len(self._begun) + ids.index(run.id) if run.id in ids else 0
+
+    def waiting(self) -> int:
+        """How many runs have not begun."""
+        with self._changed:
+            return len(self._waiting)
+
+    def clear(self) -> int:
+        """Take all runs that have not begun out of the queue; each says so. Returns how many."""
+        with self._changed:
+            gone, self._waiting = self._waiting, []
+        for run in gone:
+            runs.say_stopped(run, "A teacher has cleared the queue before it began.")
+        return len(gone)
 
     def withdraw(self, run: runs.Run) -> bool:
         """Take a run that has not begun out of the queue. Returns whether it was there."""
@@ -172,53 +357,82 @@ class Trainers:
             self._waiting = [one for one in self._waiting if one.id != run.id]
         return bool(there)
 
+    def _notice(self, *_: Any) -> None:
+        with self._changed:
+            self._news = True
+            self._changed.notify()
+
     def _work(self) -> None:
         while True:
-            with self._changed:
-                self._running = None
-                if not self._changed.wait_for(lambda: self._waiting, IDLE):
-                    self._retire()
-                    self._changed.wait_for(lambda: self._waiting)
-                run = self._running = self._waiting.pop(0)
             try:
-                if not self._do(run):
-                    self._do(run)  # the idle worker had died before
+                self._look_after()
             except Exception:  # one run's trouble is not the next one's
-                logging.getLogger(__name__).exception("The run %s", run.id)
+                logging.getLogger(__name__).exception("Looking after runs")
 
-    def _retire(self) -> None:
-        # Not by loky's own timeout: a worker that it starts again after one is not watched, and its death not noticed.
-        if self._executor:
-            self._executor.shutdown(wait=False)
-            self._executor = None
+    def _look_after(self) -> None:
+        self.where.refresh()
+        if self.where.trouble:
+            with self._changed:
+                given_up, self._waiting = self._waiting, []
+            for run in given_up:
+                self._fail(run, self.where.trouble)
+        self._begin()
+        with self._changed:
+            busy = bool(self._waiting or self._begun)
+            noticed = self._changed.wait_for(lambda: self._news, runs.BEAT if busy else self.where.patience)
+            self._news = False
+            looked_after = [*self._waiting, *(one.run for one in self._begun.values())]
+        for run in looked_after:
+            runs.beat_if_there(run.folder)
+        for one in [one for one in self._begun.values() if one.future.done()]:
+            self._end(one)
+        if not (busy or noticed):
+            self.where.rest()
 
-    def _do(self, run: runs.Run) -> bool:
-        """Do a run. Returns whether it was begun."""
-        if self._executor is None:
-            environment = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
-                           "TF_FORCE_GPU_ALLOW_GROWTH": "true"}  # fmt: skip
-            self._executor = loky.ProcessPoolExecutor(
-                max_workers=1, timeout=None, initializer=behave, initargs=(os.getpid(),), env=environment
-            )
-        said = runs.said_so_far(run)
-        try:
-            future = self._executor.submit(train, run)
-            while True:
-                with self._changed:
-                    looked_after = [run, *self._waiting]
-                for one in looked_after:
-                    runs.beat_if_there(one.folder)
+    def _begin(self) -> None:
+        with self._changed:
+            for run in [*self._waiting]:
+                if self.where.room(run, len(self._begun)):
+                    self._waiting.remove(run)
+                    self._begun[run.id] = Begun(run, runs.said_so_far(run))
+        for one in self._begun.values():
+            if one.future is None:
                 try:
-                    future.result(timeout=runs.BEAT)
-                    return True
-                except NotYet:
-                    continue
-        except BrokenExecutor:  # killed: the page sees that nobody works on it any more, and offers to go on
-            self._executor = None
-            if runs.said_so_far(run) == said:
-                return False
+                    one.future = self.where.begin(one.run)
+                except Exception as error:
+                    one.future = Future()
+                    one.future.set_exception(error)
+                one.future.add_done_callback(self._notice)
+
+    def _end(self, one: Begun) -> None:
+        run = one.run
+        try:
+            one.future.result()
+        except (BrokenExecutor, CancelledError):  # the worker was killed, or the scheduler
+            self.where.rest()
+            # A worker may have died while it was idle: then the run has not been begun, and is once more.
+            if runs.said_so_far(run) == one.said and run.id not in self._second_try:
+                with self._changed:
+                    self._second_try.add(run.id)
+                    del self._begun[run.id]
+                    self._waiting.insert(0, run)
+                return
+            # The page sees that nobody works on it any more, and offers to go on.
             (run.folder / "alive").unlink(missing_ok=True)
-            return True
+        except Exception as error:
+            logging.getLogger(__name__).error("The run %s", run.id, exc_info=error)
+            self._fail(run, self.where.excuse(error))
+        with self._changed:
+            self._second_try.discard(run.id)
+            del self._begun[run.id]
+
+    def _fail(self, run: runs.Run, message: str) -> None:
+        """Have a run say that it failed, unless it has come to an end, or somebody works on it after all."""
+        try:
+            if runs.story(run).state not in runs.ENDINGS:
+                runs.Log(run.folder).say("failed", message=message)
+        except (runs.RunError, OSError):  # deleted, or its folder can't be written
+            logging.getLogger(__name__).exception("The run %s", run.id)
 
 
 IDLE = 120

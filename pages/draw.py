@@ -5,14 +5,14 @@ import time
 import numpy as np
 import streamlit as st
 
-from cnnviz.components import gallery, network, sketchpad
+from cnnviz.components import bars, gallery, network, sketchpad
 from cnnviz.components.network import as_choice
 from cnnviz.components.sketchpad import link
-from cnnviz.figures import percent, probability_bars
+from cnnviz.figures import percent
 from cnnviz.inputs import Input, InputError
 from cnnviz.inputs.pictures import MAX_BYTES, TYPES, for_network
 from cnnviz.nets.weights import WeightsError
-from cnnviz.session import from_sketch, selected_model, start_with, starts, traced
+from cnnviz.session import from_sketch, selected_model, start_with, starts, traced, uploaded
 from cnnviz.trace import Trace
 from cnnviz.workers import TRACER, WorkerError
 
@@ -32,8 +32,7 @@ PRESET = MODEL.network
 
 def drawn() -> Input | None:
     """What is on the sketchpad; None while it is empty."""
-    with st.container(key="sketchpad"):
-        sketch = sketchpad("pad", state.sketch_shown, state.sketch_revision)
+    sketch = sketchpad("sketchpad", state.sketch_shown, state.sketch_revision)
     if sketch is not None and sketch != state.get("sketch_seen"):
         state.sketch = state.sketch_seen = sketch
         state.sample, state.drawing, state.example = None, link(sketch), None
@@ -46,32 +45,27 @@ def drawn() -> Input | None:
 
 def pictured(source: str) -> Input | None:
     """An uploaded or photographed picture; None while there is none."""
-    if source == "Camera":
-        file, how = st.camera_input("Hold a digit on paper into the camera", key="camera"), "photo"
-    else:
-        file = st.file_uploader("A picture of one digit", TYPES, key="upload", max_upload_size=MAX_BYTES // 2**20)
-        how = st.segmented_control(
-            "Read it as",
-            READINGS,
-            format_func=READINGS.get,
-            default="photo",
-            required=True,
-            key="reading",
-            help=READINGS_HELP,
-        )
-    return for_network(file.getvalue(), how, PRESET.input_shape) if file else None
+    with st.container(key="picture"):
+        if source == "Camera":
+            file, how = uploaded(st.camera_input, "Hold a digit on paper into the camera", key="camera"), "photo"
+        else:
+            file = uploaded(st.file_uploader, "A picture of one digit", TYPES, key="upload",
+                            max_upload_size=MAX_BYTES // 1_000_000)  # fmt: skip
+            how = st.segmented_control(
+                "Read it as",
+                READINGS,
+                format_func=READINGS.get,
+                default="photo",
+                required=True,
+                key="reading",
+                help=READINGS_HELP,
+            )
+    return None if file is None else for_network(file, how, PRESET.input_shape)
 
 
-def given() -> Input | None:
-    """The input that the visitor chose; after a bad one the last good one, with a sentence on what was wrong."""
-    source = st.segmented_control(
-        "Input",
-        ["Draw", "Picture", "Camera"],
-        default="Draw",
-        required=True,
-        key="source",
-        label_visibility="collapsed",
-    )
+def given(source: str) -> tuple[Input | None, str]:
+    """The input that the visitor chose; after a bad one the last good one, and a sentence on what was wrong."""
+    wrong = ""
     try:
         if source == "Draw":
             state.input = drawn()
@@ -83,15 +77,14 @@ def given() -> Input | None:
                 st.query_params.pop("sample", None)
                 st.query_params.pop("drawing", None)
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
-    return state.input
+        wrong = str(error)
+    return state.input, wrong
 
 
 def show_answer(trace: Trace) -> None:
     """The most probable class, large, and how sure the network is."""
     first, second = np.argsort(trace.probabilities)[::-1][:2]
-    with st.container(key="figure" if len(trace.network.classes[first]) < 3 else "name"):
-        st.title(trace.network.classes[first], anchor=False)
+    st.title(trace.network.classes[first], anchor=False)
     sure = trace.probabilities[first]
     if sure >= SURE:
         st.markdown(f"**{percent(sure)}** sure")
@@ -107,45 +100,35 @@ def chosen_map() -> tuple[str, int]:
     return as_choice(PRESET, st.query_params) or last or (PRESET.layers[0].name, 0)
 
 
-def show_input(data: Input | None) -> None:
-    """How the ink became the network's input, and samples to start from."""
+def show_steps(data: Input | None) -> None:
+    """How the ink became the network's input."""
     if data:
-        st.markdown("**From ink to network input**")
-        gallery("steps", {step.name: (step.name, step.picture) for step in data.steps}, size=70)
-    if state.source == "Draw":
-        st.markdown("**Start from a sample**")
-        picked = gallery("samples", starts(PRESET), size=42, pick=True)
-        if picked:
-            start_with(picked)
-            st.rerun()
+        pictures = {step.name: (step.name, step.picture) for step in data.steps}
+        gallery("steps", pictures, size=70, title="From ink to network input")
 
 
 @st.fragment
-def page() -> None:
-    """Everything that a stroke changes, in the order in which it should reach the screen."""
-    left, middle, right = st.columns([5, 6, 8], gap="medium")
-    maps = st.container(key="network")
-    with left:
-        data = given()
-    with middle:
-        answer = st.container(key="prediction").empty()
-        chart = st.container(key="probabilities")
+def page(source: str) -> None:
+    """What a stroke changes and nothing else, in the order in which it should reach the screen. assets/style.css says
+    where it stands: columns and containers would be sent, and cost the server as much as what is in them."""
+    answer = st.container(key="prediction")
+    data, wrong = given(source)
     warm = TRACER.warm
     if not warm:
-        with right:
-            show_input(data)  # something to look at until the answer comes
+        show_steps(data)  # something to look at until the answer comes
     try:
         trace = traced(MODEL, data.pixels if data else np.zeros(PRESET.input_shape, np.float32), answer)
     except (WorkerError, WeightsError) as error:
         answer.error(str(error), icon=":material/error:")
         return
-    with answer.container():
+    with answer:
         if data:
             show_answer(trace)
         else:
-            st.markdown(f"{FIRST[state.source]}, and the answer appears here.")
-    with maps:
-        chosen, step = network("maps", trace, POINT if data else NOTHING_DRAWN, chosen_map())
+            st.markdown(f"{FIRST[source]}, and the answer appears here.")
+        if wrong:
+            st.error(wrong, icon=":material/error:")
+    chosen, step = network("network", trace, POINT if data else NOTHING_DRAWN, chosen_map())
     if step:
         st.switch_page("pages/step.py", query_params=step)
     if chosen and chosen != state.get("chosen_seen"):
@@ -153,11 +136,9 @@ def page() -> None:
         st.query_params.update(layer=chosen[0], filter=str(chosen[1]))
     time.sleep(FRAME)
     if data:
-        bars = probability_bars(PRESET.classes, trace.probabilities)
-        chart.plotly_chart(bars, key="bars", config={"displayModeBar": False})
+        bars("probabilities", PRESET.classes, trace.probabilities)
     if warm:
-        with right:
-            show_input(data)
+        show_steps(data)
 
 
 state.sketch_shown = state.sketch
@@ -171,4 +152,12 @@ else:
         "Choose a sample or a picture: the maps below are what the network computes from it. "
         f"It knows {', '.join(PRESET.classes)} and nothing else: try a photo of your own, and a digit."
     )
-page()
+with st.container(key="draw" if max(map(len, PRESET.classes)) < 3 else "draw-names"):
+    SOURCE = st.segmented_control(
+        "Input", list(FIRST), default="Draw", required=True, key="source", label_visibility="collapsed"
+    )
+    if SOURCE == "Draw":
+        PICKED = gallery("samples", starts(PRESET), size=42, pick=True, title="Start from a sample")
+        if PICKED:
+            start_with(PICKED)
+    page(SOURCE)

@@ -58,5 +58,5 @@ with st.container(key="card"):
     show_card(card())
 weights = MODEL.file
 if weights.exists():
-    st.download_button("Download the weights", weights.read_bytes(), weights.name, icon=":material/download:",
+    st.download_button("Download the weights", weights.read_bytes, weights.name, icon=":material/download:",
                        help="A NumPy .npz file: one kernel and one bias for each layer that has any")  # fmt: skip

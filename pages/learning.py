@@ -1,6 +1,7 @@
 """One step of learning: a batch, its loss, the gradient of every kernel, the update, the loss after it."""
 
 import math
+import re
 
 import numpy as np
 import streamlit as st
@@ -26,6 +27,10 @@ from cnnviz.training.one_step import (
 from cnnviz.workers import TRACER, WorkerError
 
 RATES_OF = {"sgd": ("step_rate", 0.1), "adam": ("step_adam_rate", 0.001)}  # the slider's key, and where it begins
+# What a link may say of a widget. Bound to it, Streamlit fails at a number that is infinite to a float, and takes
+# nothing at all for a choice.
+LINKED = {"step_seed": "[0-9]{1,4}", "step_filter": "[0-9]{1,4}", "step_by": "|".join(OPTIMIZERS),
+          "step_layer": "conv[12]"}  # fmt: skip
 PATIENCE = 1.5  # seconds after which a step that is being computed says so
 WRONG = [1, 0.6, 0.27]  # red, green, blue: the ink of images that the network reads wrong
 PLAIN = {"displayModeBar": False}
@@ -120,14 +125,19 @@ def show_kernels(step: OneStep, rate: float) -> None:
     conv1, conv2 = step.layers[:2]
     with st.container(horizontal=True):
         chosen = st.segmented_control(
-            "Kernels", ["conv1", "conv2"], default="conv1", required=True, key="step_layer", bind="query-params"
+            "Kernels",
+            ["conv1", "conv2"],
+            default="conv1",
+            required=True,
+            key="step_layer",
+            bind=state.step_bind["step_layer"],
         )
         if chosen == "conv1":
             layer, maps = conv1, np.s_[:, :, 0, :]
             names = [f"filter {number}" for number in range(conv1.shape[3])]
         else:
-            number = st.number_input("Filter", 0, conv2.shape[3] - 1, 0, key="step_filter", bind="query-params",
-                                     width=130)  # fmt: skip
+            number = st.number_input("Filter", 0, conv2.shape[3] - 1, 0, key="step_filter",
+                                     bind=state.step_bind["step_filter"], width=130)  # fmt: skip
             layer, maps = conv2, np.s_[:, :, :, number]
             names = [f"filter {number}, channel {channel}" for channel in range(conv2.shape[2])]
     arrays = {"old": layer.kernel, "gradient": layer.gradient}
@@ -178,9 +188,9 @@ def page() -> None:
             st.button("Start over", on_click=start_over, disabled=not state.taken)
         with st.container(horizontal=True):
             by = st.segmented_control("Optimizer", OPTIMIZERS, format_func=OPTIMIZERS.get, default="sgd", required=True,
-                                      key="step_by", bind="query-params", on_change=start_over)  # fmt: skip
-            seed = st.number_input("Seed", 0, 9_999, 1, key="step_seed", bind="query-params", on_change=start_over,
-                                   width=110)  # fmt: skip
+                                      key="step_by", bind=state.step_bind["step_by"], on_change=start_over)  # fmt: skip
+            seed = st.number_input("Seed", 0, 9_999, 1, key="step_seed", bind=state.step_bind["step_seed"],
+                                   on_change=start_over, width=110)  # fmt: skip
     with chosen_rate:
         key, default = RATES_OF[by]
         rate = st.select_slider("Learning rate", RATES, default, "{:g}".format, key=key, bind="query-params")
@@ -213,6 +223,11 @@ def page() -> None:
 
 if "taken" not in state:
     state.taken = from_link(st.query_params.get("steps", ""))
+    state.step_bind = dict.fromkeys(LINKED, "query-params")
+    for name, pattern in LINKED.items():
+        if name in st.query_params and not re.fullmatch(pattern, st.query_params[name]):
+            state.step_bind[name] = None
+            del st.query_params[name]
 st.markdown(
     "The network *low-level*, with random weights, sees 128 images; each weight then moves against its gradient, and "
     "the loss falls. Try larger rates until a step goes too far, then take step after step (key **N**): it learns."

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import streamlit as st
 
-from cnnviz.components.visitor import visitor
+from cnnviz import access, settings
 from cnnviz.figures.training import COLOURS
 from cnnviz.session import selected_model
-from cnnviz.sidebar import clock, open_form, plain, show_curves
+from cnnviz.sidebar import LOOK, clock, open_form, plain, show_curves
 from cnnviz.training import runs
 from cnnviz.training.config import differences
 from cnnviz.workers import TRAINERS
 
 EMPTY = "There are no runs yet. Open *Retrain* in the sidebar and start one, or `python -m cnnviz train`."
+
+OFFERED = 5  # runs at most that are offered for deletion at once
 
 state = st.session_state
 selected_model()
@@ -25,8 +28,10 @@ def row(run: runs.Run, told: runs.Story) -> dict[str, object]:
     config = run.config
     return {
         "name": run.title,
-        "whose": "yours" if run.owner == visitor() else "",
+        "whose": "yours" if access.mine(run) else "",
+        "published": run.published,
         "state": told.state,
+        **({"place": told.started.get("place")} if TRAINERS.where.address else {}),
         "test accuracy": told.end.get("test_accuracy"),
         "validation": told.best.get("val_accuracy"),
         "epochs": f"{len(told.epochs)}/{config.epochs}",
@@ -91,38 +96,101 @@ def act(run: runs.Run) -> None:
         st.button(
             "Settings into the form", icon=":material/tune:", key="fill-run", on_click=open_form, args=(run.config,)
         )
-        if run.owner != visitor():
-            st.caption("Only who started a run can rename or delete it.")
-            return
-        with st.popover("Rename", icon=":material/edit:"):
-            st.text_input("New name", run.title, max_chars=runs.MAX_TITLE, key=f"title-{run.id}")
-            st.button("Rename", key="rename", on_click=rename, args=(run.id,))
-        with st.popover("Delete", icon=":material/delete:", disabled=told.state == "running"):
-            st.markdown(f"**{plain(run.title)}** and its weights will be gone. This can't be undone.")
-            # With the run's name, so that it can't be another's by then, when somebody has started one.
-            st.button("Delete for good", type="primary", key="delete", on_click=delete, args=(run.id,))
-    st.caption(f"{told.state}, {clock(sum(epoch['seconds'] for epoch in told.epochs))}. {told.message}")
+        if access.may_publish(run):
+            st.button("Unpublish" if run.published else "Publish", icon=":material/share:", key="publish",
+                      on_click=publish, args=(run.id, not run.published),
+                      help="Everybody who opens this app sees a published run, also by its link")  # fmt: skip
+        if access.mine(run):
+            with st.popover("Rename", icon=":material/edit:"):
+                st.text_input("New name", run.title, max_chars=runs.MAX_TITLE, key=f"title-{run.id}")
+                st.button("Rename", key="rename", on_click=rename, args=(run.id,))
+            with st.popover("Delete", icon=":material/delete:", disabled=told.state == "running"):
+                st.markdown(f"**{plain(run.title)}** and its weights will be gone. This can't be undone.")
+                # With the run's name, so that it can't be another's by then, when somebody has started one.
+                st.button("Delete for good", type="primary", key="delete", on_click=delete, args=(run.id,))
+    if not access.mine(run):
+        st.caption("Only who started a run can rename or delete it.")
+    st.caption(f"{told.state}, {clock(sum(epoch['seconds'] for epoch in told.epochs))}. {plain(told.message)}")
+
+
+def changed(allowed: Callable[[runs.Run], bool], name: str, change: Callable[[runs.Run], object]) -> None:
+    """Do something to a run if the visitor may; what goes wrong is said when the page is built."""
+    try:
+        run = runs.find(name)
+        if allowed(run):
+            change(run)
+    except runs.RunError as error:
+        state.trouble = str(error)
+
+
+def publish(name: str, published: bool) -> None:
+    """Show a run to everybody, or no longer."""
+    changed(access.may_publish, name, lambda run: run.publish(published))
 
 
 def rename(name: str) -> None:
     """Give one of the visitor's runs the name that was typed."""
-    try:
-        run = runs.find(name)
-        if run.owner == visitor():
-            run.rename(state[f"title-{name}"])
-    except runs.RunError as error:
-        state.trouble = str(error)
+    changed(access.mine, name, lambda run: run.rename(state[f"title-{name}"]))
 
 
-def delete(name: str) -> None:
-    """Delete one of the visitor's runs that does not go on."""
+def delete(name: str, allowed: Callable[[runs.Run], bool] = access.mine) -> None:
+    """Delete a run that does not go on."""
+    changed(lambda run: allowed(run) and runs.story(run).state != "running", name, remove)
+
+
+def remove(run: runs.Run) -> None:
+    """Delete a run, also from the queue."""
+    TRAINERS.withdraw(run)
+    run.delete()
+
+
+def offer_room() -> None:
+    """When the runs fill their part of the disk: the oldest unpublished ones, to delete."""
+    st.warning(settings.DISK.sentence, icon=":material/hard_drive:")
+    for run in access.offered()[:OFFERED]:
+        with st.container(horizontal=True, vertical_alignment="center", key=f"offered-{run.id}"):
+            st.markdown(f"**{plain(run.title)}**, {datetime.fromtimestamp(run.created):%Y-%m-%d %H:%M}")
+            st.button("Delete for good", icon=":material/delete:", key=f"room-{run.id}", on_click=delete,
+                      args=(run.id, may_make_room))  # fmt: skip
+
+
+def may_make_room(run: runs.Run) -> bool:
+    """Whether the disk is still full, and the run still one of those that may go."""
+    return access.is_full() and run.id in [one.id for one in access.offered()]
+
+
+@st.fragment(run_every=LOOK)
+def show_cluster() -> None:
+    """The workers of the cluster, and which run each of them does."""
+    cluster = TRAINERS.where
+    TRAINERS.start()
+    st.subheader("The cluster", anchor=False)
+    if cluster.trouble:
+        st.error(cluster.trouble, icon=":material/error:")
+    elif not cluster.looked:
+        st.caption("Asking the scheduler who is there.")
+    else:
+        busy = sum(bool(worker.tasks) for worker in cluster.workers)
+        count = f"{len(cluster.workers)} worker{'' if len(cluster.workers) == 1 else 's'}"
+        st.caption(f"The scheduler at {plain(cluster.address)}: {count}, {busy} busy.")
+    if cluster.workers:
+        st.dataframe([
+            {"worker": worker.name, "host": worker.host, "run": whose(worker.run), "threads": worker.threads,
+             "memory, GB": worker.memory / 1e9, "of, GB": worker.limit / 1e9 or None,
+             "resources": ", ".join(f"{name} {amount:g}" for name, amount in worker.resources.items())}
+            for worker in sorted(cluster.workers, key=lambda worker: worker.name)
+        ], hide_index=True, key="workers", placeholder="", column_config={
+            "memory, GB": st.column_config.NumberColumn(format="%.1f"),
+            "of, GB": st.column_config.NumberColumn(format="%.1f")})  # fmt: skip
+
+
+def whose(name: str) -> str:
+    """A run of the visitor's by its title; of another's only that there is one."""
     try:
-        run = runs.find(name)
-        if run.owner == visitor() and runs.story(run).state != "running":
-            TRAINERS.withdraw(run)
-            run.delete()
-    except runs.RunError as error:
-        state.trouble = str(error)
+        run = runs.find(name) if name else None
+    except runs.RunError:
+        return "deleted"
+    return "" if not run else run.title if access.may_see(run) else "another visitor's"
 
 
 st.markdown(
@@ -131,7 +199,12 @@ st.markdown(
 )
 if trouble := state.pop("trouble", ""):
     st.error(trouble, icon=":material/error:")
-every = runs.all_runs()
+if access.is_full():
+    offer_room()
+if access.me().teacher and (waiting := TRAINERS.waiting()):
+    st.button(f"Clear the queue ({waiting})", icon=":material/playlist_remove:", key="clear-queue",
+              on_click=TRAINERS.clear)  # fmt: skip
+every = access.visible_runs()
 with st.container(key="runs"):
     if not every:
         st.info(EMPTY, icon=":material/info:")
@@ -143,10 +216,13 @@ with st.container(key="runs"):
                 key=f"table-{len(every)}-{every[0].id}", on_select="rerun", selection_mode="multi-row",
                 height=min(420, 40 + 35 * len(every)),
             )  # fmt: skip
-            chosen = [every[number] for number in table.selection.rows if number < len(every)]
+            chosen = [every[number] for number in table.selection.rows if number in range(len(every))]
             if len(chosen) == 1:
                 act(chosen[0])
             if chosen:
                 compare(chosen)
         except runs.RunError as error:
             st.error(str(error), icon=":material/error:")
+if TRAINERS.where.address:
+    with st.container(key="cluster"):
+        show_cluster()

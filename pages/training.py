@@ -9,15 +9,14 @@ import json
 import numpy as np
 import streamlit as st
 
-from cnnviz import data
+from cnnviz import access, data
 from cnnviz.components import gallery, kernels
 from cnnviz.components.kernels import Panel
-from cnnviz.components.visitor import visitor
 from cnnviz.figures import percent
 from cnnviz.figures.training import confusion
 from cnnviz.nets.weights import Weights, WeightsError, model_of, read_weights
 from cnnviz.session import current_input, selected_model, test_part, traced
-from cnnviz.sidebar import LOOK, clock, open_form, own_run, plain, progress_line, show_curves, stop
+from cnnviz.sidebar import LOOK, open_form, own_run, plain, progress_line, show_curves, stop_button
 from cnnviz.training import runs
 from cnnviz.training.results import Results, results, verdict
 from cnnviz.workers import TRAINERS, WorkerError
@@ -34,15 +33,15 @@ selected_model()
 
 def chosen() -> runs.Run | None:
     """The run that the address names, else the visitor's newest, else the newest of all."""
-    every = runs.all_runs()
+    every = access.visible_runs()
     wanted = st.query_params.get("run")
     for run in every:
         if run.id == wanted:
             return run
     if wanted:
-        st.info("There is no run of that address: it may have been deleted.", icon=":material/info:")
+        st.info(runs.GONE, icon=":material/info:")
         st.query_params.pop("run", None)
-    run = next((run for run in every if run.owner == visitor()), every[0] if every else None)
+    run = next((run for run in every if access.mine(run)), every[0] if every else None)
     if run:
         st.query_params["run"] = run.id
     return run
@@ -51,7 +50,7 @@ def chosen() -> runs.Run | None:
 def looked(name: str) -> tuple[runs.Run, runs.Story]:
     """A run and what it has said; the page ends with a sentence if it was deleted this moment."""
     try:
-        run = runs.find(name)
+        run = access.find(name)
         return run, runs.story(run)
     except runs.RunError as error:
         st.error(str(error), icon=":material/error:")
@@ -62,11 +61,10 @@ def show_live(run: runs.Run, told: runs.Story) -> None:
     """How far it is, and what its first kernels and its answer to the drawing are now."""
     st.subheader(f"{plain(run.title)} {STATES[told.state]}", anchor=False)
     st.progress(told.done, progress_line(run, told))
-    where = f"{told.started['device']}, Keras on {told.started['backend']}" if told.started else ""
+    where = plain(f"{told.started['device']}, Keras on {told.started['backend']}") if told.started else ""
     with st.container(horizontal=True, vertical_alignment="center"):
-        if run.owner == visitor() and st.button("Stop", icon=":material/stop:", key="stop-run",
-                                                help="Keeps the best epoch so far"):  # fmt: skip
-            stop(run, told)
+        if access.mine(run):
+            stop_button(run, told, "stop-run")
         st.caption(where)
 
 
@@ -107,7 +105,7 @@ def watch(name: str) -> None:
         st.rerun()
     show_live(run, told)
     for note in told.notes:
-        st.caption(note)
+        st.caption(plain(note))
     if told.started:
         show_curves({run.title: told}, live=True)
         show_now(run, st.empty())
@@ -117,11 +115,11 @@ def show_end(run: runs.Run, told: runs.Story) -> None:
     """What became of it, in a sentence, and what can be done now."""
     st.subheader(f"{plain(run.title)} {STATES[told.state]}", anchor=False)
     if told.state == "failed":
-        st.error(told.message, icon=":material/error:")
+        st.error(plain(told.message), icon=":material/error:")
     elif told.message:
-        st.warning(told.message, icon=":material/info:")
+        st.warning(plain(told.message), icon=":material/info:")
     with st.container(horizontal=True):
-        mine = run.owner in ("", visitor())
+        mine = not run.owner or access.mine(run)
         if mine and told.state in ("interrupted", "failed", "stopped") and st.button(
             "Go on", icon=":material/resume:", key="go-on", help="From its last finished epoch",
             disabled=own_run() is not None,
@@ -147,16 +145,17 @@ def use(run: runs.Run, epoch: int | None = None, **more: str) -> None:
 
 def show_numbers(told: runs.Story) -> None:
     """The results that count."""
-    columns = st.columns(4)
+    numbers = {}
     if "test_accuracy" in told.end:
-        columns[0].metric("Test accuracy", f"{told.end['test_accuracy']:.2%}", border=True)
-        columns[1].metric("Test loss", f"{told.end['test_loss']:.4f}", border=True)
+        numbers |= {"Test accuracy": f"{told.end['test_accuracy']:.2%}", "Test loss": f"{told.end['test_loss']:.4f}"}
     if told.best:
-        columns[2].metric("Best validation accuracy", f"{told.best['val_accuracy']:.2%}", border=True)
         spent = sum(epoch["seconds"] for epoch in told.epochs)
-        columns[3].metric(
-            f"Time for {len(told.epochs)} of {told.started.get('epochs', 0)} epochs", clock(spent), border=True
-        )
+        numbers |= {"Best validation": f"{told.best['val_accuracy']:.2%}",
+                    f"{len(told.epochs)} of {told.started.get('epochs', 0)} epochs":
+                    f"{spent:.0f} s" if spent < 60 else f"{spent / 60:.1f} min"}  # fmt: skip
+    with st.container(horizontal=True, key="run-numbers"):  # two by two on a phone
+        for name, value in numbers.items():
+            st.metric(name, value, border=True, width=168)
     if said := verdict(told):
         st.markdown(said)
 
@@ -168,6 +167,15 @@ def pictures(run: runs.Run, found: Results, numbers: np.ndarray) -> dict[str, tu
     return {f"{run.config.dataset}:{i}": (
         f"{classes[found.labels[i]]}, taken for {classes[found.answers[i]]}, {percent(found.probabilities[i].max())}",
         images[i]) for i in numbers.tolist()}  # fmt: skip
+
+
+def chosen_cell(picked, classes: tuple[str, ...]) -> tuple[int, int] | None:
+    """The numbers of the classes shown and taken for, in the cell that the browser says was chosen; None without."""
+    try:
+        point = picked.selection.points[0]
+        return classes.index(point["y"]), classes.index(point["x"])
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return None
 
 
 def show_results(run: runs.Run) -> None:
@@ -186,9 +194,9 @@ def show_results(run: runs.Run) -> None:
         picked = st.plotly_chart(confusion(counts, classes), key="confusion-chart", config=PLAIN, on_select="rerun",
                                  selection_mode="points")  # fmt: skip
     with right:
-        points = picked.selection.points if picked else []
-        if points:
-            shown, taken = (classes.index(str(points[0][axis])) for axis in ("y", "x"))
+        cell = chosen_cell(picked, classes)
+        if cell:
+            shown, taken = cell
             numbers, kind = found.cell(shown, taken, MISTAKES), f"{classes[shown]} taken for {classes[taken]}"
             total = int(counts[shown, taken])
         else:

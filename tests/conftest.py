@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+pytest_plugins = ("windows",)
 # What tests train is kept apart from what the user of this computer has trained.
 os.environ["CNNVIZ_RUNS"] = tempfile.mkdtemp(prefix="cnnviz-runs-")
 
@@ -55,15 +56,18 @@ def kill_tree(pid: int) -> None:
 
 
 @contextlib.contextmanager
-def running_app(log: Path, script: str = "app.py") -> Iterator[Server]:
+def running_app(
+    log: Path, script: str = "app.py", *options: str, port: int = 0, **environment: str
+) -> Iterator[Server]:
     """A real server for a script, ended with all its workers. It finds its data as always: in $CNNVIZ_DATA, else in
-    the app's folder."""
-    port = free_port()
+    the app's folder. Options are Streamlit's; without a port it takes a free one."""
+    port = port or free_port()
     url = f"http://localhost:{port}"
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
-    command += ["--server.headless", "true"]
+    command += ["--server.headless", "true", *options]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                   env=os.environ | environment)  # fmt: skip
     try:
         deadline = time.monotonic() + 60
         while not healthy(url):
@@ -80,7 +84,8 @@ def running_app(log: Path, script: str = "app.py") -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """The real app, one for the whole run."""
-    with running_app(tmp_path_factory.mktemp("server") / "log.txt") as running:
+    # Tests draw faster than people.
+    with running_app(tmp_path_factory.mktemp("server") / "log.txt", CNNVIZ_MAX_STROKES="1000") as running:
         yield running
 
 
@@ -91,10 +96,16 @@ def random_server(tmp_path_factory):
         yield running
 
 
-@pytest.fixture(name="running_app")
+@pytest.fixture(name="running_app", scope="session")
 def app_runner():
     """running_app(log): a server that a test starts, and may kill."""
     return running_app
+
+
+@pytest.fixture(name="free_port", scope="session")
+def port_finder():
+    """free_port(): a port that nothing listens on."""
+    return free_port
 
 
 @pytest.fixture
@@ -102,6 +113,23 @@ def fresh_server(tmp_path):
     """A server that nobody has visited yet."""
     with running_app(tmp_path / "log.txt") as running:
         yield running
+
+
+def pytest_unconfigure(config):
+    """After everything else: how many faults were survived, and which were not, or not tried. Here and not beside the
+    faults, because with several processes the one that prints reads the first of the conftest files only."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if not reporter or hasattr(config, "workerinput"):
+        return
+    found = {outcome: {report.nodeid.partition("::")[2] for report in reporter.stats.get(outcome, ())
+                       if "test_faults.py::" in getattr(report, "nodeid", "")}
+             for outcome in ("passed", "skipped", "failed", "error")}  # fmt: skip
+    if every := set().union(*found.values()):
+        survived = found.pop("passed") - set().union(*found.values())
+        for outcome, names in found.items():
+            for name in sorted(names):
+                reporter.write_line(f"{name}: {outcome}")
+        reporter.write_line(f"faults survived: {len(survived)} of {len(every)}")
 
 
 @pytest.hookimpl(wrapper=True)

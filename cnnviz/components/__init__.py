@@ -1,5 +1,6 @@
 """What must react at once, in the browser: JavaScript components with a Python face of a few lines each."""
 
+from cnnviz.components.bars import bars
 from cnnviz.components.gallery import gallery
 from cnnviz.components.kernels import kernels
 from cnnviz.components.lab import lab
@@ -7,4 +8,4 @@ from cnnviz.components.network import network
 from cnnviz.components.sketchpad import sketchpad
 from cnnviz.components.stepper import stepper
 
-__all__ = ["gallery", "kernels", "lab", "network", "sketchpad", "stepper"]
+__all__ = ["bars", "gallery", "kernels", "lab", "network", "sketchpad", "stepper"]

@@ -46,11 +46,13 @@ def from_link(text: str) -> list[dict]:
 
 
 def numbers(data: bytes) -> Iterator[int]:
-    """LEB128: seven bits a byte, the lowest first, the eighth says that more follow."""
+    """LEB128: seven bits a byte, the lowest first, the eighth says that more follow. Raises ValueError: no such."""
     value = shift = 0
     for byte in data:
         value |= (byte & 127) << shift
         shift += 7
+        if shift > 35:
+            raise ValueError("a number has more than 35 bits")
         if byte < 128:
             yield value
             value = shift = 0

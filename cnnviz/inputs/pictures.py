@@ -8,6 +8,7 @@ which is missing, and N. Otsu's threshold (1979) parts ink from what is fainter,
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import replace
 
 import cv2
@@ -22,6 +23,14 @@ TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "gif"]
 MAX_BYTES = 10 * 1000 * 1000
 MAX_PIXELS = 50 * 1000 * 1000
 """Stricter than Pillow's own limit for decompression bombs, so that one never speaks first."""
+MAX_WHOLE = 25 * 1000 * 1000
+"""The same for what has to be decoded whole, with up to 14 bytes a pixel: all but a JPEG that is not progressive."""
+MAX_SIDE = 65_535
+"""Pixels of the longer side, as in JPEG and GIF: each row costs, however short it is."""
+MAX_SCANNED = 250 * 1000 * 1000
+"""Pixels times scans of a JPEG. A progressive one has about ten scans, a damaged or forged one may have thousands."""
+MAX_READS = 500_000
+"""Pieces in which Pillow's Python takes a file apart; 10 MB can be cut into millions, which would take many seconds."""
 MIN_SIDE = 8
 """Fewer pixels than that hold no digit."""
 WORK_SIDE = 800
@@ -61,6 +70,21 @@ READABLE = "PNG, JPEG, WebP, BMP or GIF"
 KNOWN_BY_START = {b"%PDF": "a PDF", b"<svg": "an SVG drawing", b"II*\0": "a TIFF picture", b"MM\0*": "a TIFF picture",
                   b"PK\3\4": "a ZIP archive or a document"}  # fmt: skip
 """What people upload instead, told by how the file starts."""
+
+# One forged file can have 65,000 wrong notes, each of which Pillow would write into the server's log.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+class Pieces(io.BytesIO):
+    """A file that is read in MAX_READS pieces at most."""
+
+    left = MAX_READS
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise InputError("The picture's file is cut into too many pieces: save it again, as PNG or JPEG.")
+        return super().read(size)
 
 
 def from_picture(data: bytes, how: str = "photo") -> Input:
@@ -133,8 +157,9 @@ def decode(data: bytes, least: int = MIN_SIDE) -> np.ndarray:
         raise InputError(f"The file has {len(data) / 1e6:.1f} MB and {MAX_BYTES // 1_000_000} MB is the most: "
                          "make the picture smaller or save it as JPEG.")  # fmt: skip
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with Image.open(Pieces(data), formats=FORMATS) as image:
             check_size(*image.size, least)
+            check_work(image, data)
             return opaque(upright(reduced(image)))
     except InputError:
         raise
@@ -166,12 +191,26 @@ def as_map(data: bytes) -> np.ndarray:
 
 def check_size(width: int, height: int, least: int = MIN_SIDE) -> None:
     """Raise InputError for a picture with too many or too few pixels."""
+    if max(width, height) > MAX_SIDE:
+        raise InputError(f"The picture has {width:,} × {height:,} pixels and {MAX_SIDE:,} each way is the most: "
+                         "cut it.")  # fmt: skip
     if width * height > MAX_PIXELS:
         raise InputError(f"The picture has {width:,} × {height:,} pixels and {MAX_PIXELS // 1_000_000} megapixels is "
                          "the most: make it smaller.")  # fmt: skip
     if min(width, height) < least:
         raise InputError(f"The picture has only {width:,} × {height:,} pixels: a digit needs at least "
                          f"{least} each way.")  # fmt: skip
+
+
+def check_work(image: ImageFile.ImageFile, data: bytes) -> None:
+    """Raise InputError for a picture that takes too much memory or time to decode."""
+    pixels = image.width * image.height
+    if pixels > MAX_WHOLE and (image.format != "JPEG" or "progressive" in image.info):
+        raise InputError(f"The picture has {image.width:,} × {image.height:,} pixels and {MAX_WHOLE // 1_000_000} "
+                         "megapixels is the most, unless it is a JPEG and not a progressive one: make it "
+                         "smaller.")  # fmt: skip
+    if image.format == "JPEG" and pixels * data.count(b"\xff\xda") > MAX_SCANNED:
+        raise InputError("The JPEG has too many scans for its size: make it smaller, or save it without “progressive”.")
 
 
 def not_a_picture(data: bytes) -> str:
@@ -192,10 +231,10 @@ def reduced(image: ImageFile.ImageFile) -> Image.Image:
     factor = max(image.size) / WORK_SIDE
     if factor > 1:
         # JPEG is decoded straight into a half, a quarter or an eighth: ten times faster, and a fraction of the memory.
-        image.draft(None, (int(image.width / factor), int(image.height / factor)))
+        image.draft(None, (max(int(image.width / factor), 1), max(int(image.height / factor), 1)))
     image.load()
     if image.mode.startswith("I"):  # 16 bit, which Pillow would cut off at 255 rather than scale
-        picture = Image.fromarray((np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
+        picture = Image.fromarray((np.asarray(image) // 257).clip(0, 255).astype(np.uint8))
         picture.info = {key: value for key, value in image.info.items() if key == "exif"}
     elif image.mode in ("L", "LA", "RGB", "RGBA") and "transparency" not in image.info:
         picture = image

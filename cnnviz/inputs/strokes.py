@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,23 +40,31 @@ def parse_strokes(message: Any) -> tuple[Stroke, ...]:
         raise InputError("The sketch could not be read: it is not a list of strokes.")
     if len(message) > MAX_STROKES:
         raise InputError(f"The sketch has {len(message):,} strokes; {MAX_STROKES:,} is the most.")
-    strokes, total = [], 0
-    for item in message:
-        try:
-            width = float(item["width"])
-            points = np.asarray(item["points"], np.float32)
-        except (TypeError, KeyError, ValueError, OverflowError):
-            raise InputError("The sketch could not be read: a stroke has no points or no width.") from None
-        if points.ndim != 1 or not points.size or points.size % 2:
-            raise InputError("The sketch could not be read: a stroke's points do not come in pairs.")
-        if not (np.isfinite(points).all() and np.isfinite(width)):
-            raise InputError("The sketch could not be read: a stroke has a number that is not finite.")
-        total += points.size // 2
-        if total > MAX_POINTS:
-            raise InputError(f"The sketch has more than {MAX_POINTS:,} points; clear it and draw again.")
-        # A pen may leave the canvas while it draws: what lies outside is drawn there, unseen.
-        strokes.append(Stroke(points.reshape(-1, 2).clip(-1, 2), min(max(width, MIN_WIDTH), MAX_WIDTH)))
-    return tuple(strokes)
+    strokes = tuple(map(parse_stroke, message))
+    if sum(len(stroke.points) for stroke in strokes) > MAX_POINTS:
+        raise InputError(f"The sketch has more than {MAX_POINTS:,} points; clear it and draw again.")
+    return strokes
+
+
+def parse_stroke(message: Any) -> Stroke:
+    """Read one stroke of the sketchpad's message.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        given, width = np.asarray(message["points"]), message["width"]
+    except (TypeError, KeyError, ValueError):
+        raise InputError("The sketch could not be read: a stroke has no points or no width.") from None
+    if given.dtype.kind not in "iuf" or type(width) not in (int, float):
+        raise InputError("The sketch could not be read: a stroke has something that is no number.")
+    if given.ndim != 1 or not given.size or given.size % 2:
+        raise InputError("The sketch could not be read: a stroke's points do not come in pairs.")
+    if not np.isfinite(given).all() or not abs(width) < math.inf:
+        raise InputError("The sketch could not be read: a stroke has a number that is not finite.")
+    # A pen may leave the canvas while it draws: what lies outside is drawn there, unseen.
+    points = given.clip(-1, 2).astype(np.float32).reshape(-1, 2)
+    return Stroke(points, float(min(max(width, MIN_WIDTH), MAX_WIDTH)))
 
 
 def smooth(points: np.ndarray, pieces: int = 6) -> np.ndarray:

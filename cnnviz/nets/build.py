@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 
 import keras
@@ -18,12 +19,16 @@ INITIALIZERS = {
     "he_normal": keras.initializers.HeNormal,
     "random_normal": keras.initializers.RandomNormal,
 }
+SEEDS = 1_000_000_000
+"""Seeds of layers go from 1 to this."""
 
 
-def keras_layers(layer: Layer, initializer: str) -> Iterator[keras.layers.Layer]:
+def keras_layers(layer: Layer, initializer: str, draw: random.Random) -> Iterator[keras.layers.Layer]:
     """The Keras layer that a row of the table stands for, of the same name, and its dropout, if it has any."""
-    # A new object for each layer: one that is used twice gives the same numbers twice.
-    start = {"kernel_initializer": INITIALIZERS[initializer](), "activation": layer.activation, "name": layer.name}
+    # A new object for each layer: one that is used twice gives the same numbers twice. And a seed for each, drawn as
+    # Keras would, but not from Python's global generator, which other threads draw from too (Dask's).
+    first = INITIALIZERS[initializer](seed=draw.randint(1, SEEDS))
+    start = {"kernel_initializer": first, "activation": layer.activation, "name": layer.name}
     match layer:
         case Conv():
             yield keras.layers.Conv2D(layer.filters, layer.kernel, layer.stride, layer.padding, **start)
@@ -37,12 +42,17 @@ def keras_layers(layer: Layer, initializer: str) -> Iterator[keras.layers.Layer]
         case Softmax():
             yield keras.layers.Softmax(name=layer.name, dtype="float32")
     if getattr(layer, "dropout", 0):
-        yield keras.layers.Dropout(layer.dropout, name=f"{layer.name}_dropout")
+        yield keras.layers.Dropout(layer.dropout, name=f"{layer.name}_dropout", seed=draw.randint(1, SEEDS))
 
 
-def build(network: Network, initializer: str = "glorot_uniform") -> keras.Model:
-    """An untrained model: (batch, *input_shape) float32 in [0, 1] to (batch, classes) probabilities."""
-    layers = (made for layer in network.layers for made in keras_layers(layer, initializer))
+def build(network: Network, initializer: str = "glorot_uniform", seed: int | None = None) -> keras.Model:
+    """An untrained model: (batch, *input_shape) float32 in [0, 1] to (batch, classes) probabilities.
+
+    Args:
+        seed: decides its first weights, and what its dropout drops.
+    """
+    draw = random.Random(seed)
+    layers = (made for layer in network.layers for made in keras_layers(layer, initializer, draw))
     return keras.Sequential([keras.Input(network.input_shape), *layers], name=network.name)
 
 

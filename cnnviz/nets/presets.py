@@ -27,7 +27,7 @@ PRESETS: dict[str, Network] = {
                "Close to the network of LeCun, Bottou, Bengio and Haffner (1998): tanh and average pooling.",
                "tanh", "average"),
         network_of("quick-mnist", "Quick, MNIST", "Ours: over 99 % of MNIST in seconds.", "mnist",
-                   [Block(16, 5), Block(32, 3)], [Hidden(64)]),
+                   [Block(8, 5, padding="valid"), Block(32, 5, padding="valid")], [Hidden(64)]),
         network_of("tf-tutorial", "TensorFlow tutorial",
                    "The network of TensorFlow's tutorial \"Convolutional Neural Network (CNN)\", here on MNIST.",
                    "mnist", _TUTORIAL, [Hidden(64)]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from types import ModuleType
@@ -17,6 +18,8 @@ def import_keras() -> ModuleType:
         The module `keras`.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Each run compiles functions of its own: TensorFlow would warn of it from the fifth run of a process on.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         stderr = os.dup(2)
     except OSError:  # no standard error, no notices

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from cnnviz.data.arrays import Unfit, read_arrays
 from cnnviz.nets.layers import Network
 
 SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "weights"
@@ -69,34 +68,44 @@ def model_of(network: Network, file: Path) -> Model:
         return Model(network, file)
 
 
+def weight_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """The shape of every array in a file of the network's weights, by its name there."""
+    shapes, shape = {}, network.input_shape
+    for layer, output_shape, count in zip(network.layers, network.shapes(), network.parameters(), strict=True):
+        if count:
+            kernel = (layer.kernel, layer.kernel, shape[-1], layer.filters) if layer.kind == "conv" else (
+                shape[-1], output_shape[-1])  # fmt: skip
+            shapes |= {f"{layer.name}/kernel": kernel, f"{layer.name}/bias": kernel[-1:]}
+        shape = output_shape
+    return shapes
+
+
 def read_weights(network: Network, path: Path) -> Weights:
     """Read one `.npz` as float32.
 
     Raises:
-        WeightsError: no such file, a damaged one, or shapes that do not fit the network.
+        WeightsError: no such file, a damaged one, shapes that do not fit the network, or a weight that is no finite
+            number.
     """
     ours = path.parent == SHIPPED
-    advice = ": run `make weights`" if ours else ""
     try:
-        with np.load(path, allow_pickle=False) as packed:
-            arrays = {key: packed[key].astype(np.float32) for key in packed.files}
+        arrays = read_arrays(path, {name: (shape, "f") for name, shape in weight_shapes(network).items()})
     except FileNotFoundError:
         raise WeightsError(f"There are no weights for {network.name}"
                            f"{': run `make weights` to train them' if ours else ''}.") from None  # fmt: skip
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise WeightsError(f"The weights file {path.name} is damaged ({error}){advice}.") from error
-    weights: Weights = {}
-    shape = network.input_shape
-    for layer, output_shape, count in zip(network.layers, network.shapes(), network.parameters(), strict=True):
-        if count:
-            kernel, bias = arrays.get(f"{layer.name}/kernel"), arrays.get(f"{layer.name}/bias")
-            expected = (layer.kernel, layer.kernel, shape[-1], layer.filters) if layer.kind == "conv" else (
-                shape[-1], output_shape[-1])  # fmt: skip
-            if kernel is None or bias is None or kernel.shape != expected or bias.shape != expected[-1:]:
-                raise WeightsError(f"The weights file {path.name} does not fit {network.name}: {layer.name} differs.")
-            weights[layer.name] = (kernel, bias)
-        shape = output_shape
-    return weights
+    except Unfit as error:
+        layer = str(error).partition("/")[0]
+        raise WeightsError(f"The weights file {path.name} does not fit {network.name}: {layer} differs.") from None
+    except Exception as error:  # a damaged zip or array raises almost anything
+        advice = ": run `make weights`" if ours else ""
+        raise WeightsError(f"The weights file {path.name} is damaged{advice}.") from error
+    with np.errstate(over="ignore"):
+        arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise WeightsError(f"The weights file {path.name} is damaged: {name} holds what is no finite number.")
+    layers = [name.removesuffix("/kernel") for name in arrays if name.endswith("/kernel")]
+    return {layer: (arrays[f"{layer}/kernel"], arrays[f"{layer}/bias"]) for layer in layers}
 
 
 def write_weights(path: Path, weights: Weights, compressed: bool = False) -> None:

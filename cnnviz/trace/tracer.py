@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from contextlib import suppress
 from functools import lru_cache
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from cnnviz.nets.layers import Layer, Network, Shape
 from cnnviz.nets.presets import PRESETS
 from cnnviz.nets.quiet import import_keras
-from cnnviz.nets.weights import Model, shipped
+from cnnviz.nets.weights import Model, WeightsError, shipped
 from cnnviz.trace.records import parts
 
 FIRST = ("lenet5", "lenet5-1998", "tf-tutorial")
@@ -86,7 +87,8 @@ def warm_up() -> None:
     """Import TensorFlow and compile some presets before anybody asks; the others take half a second when they are."""
     for name in FIRST:
         network = PRESETS[name]
-        compiled(network.input_shape, network.layers).load(shipped(network))
+        with suppress(WeightsError):  # who asks for that network is told
+            compiled(network.input_shape, network.layers).load(shipped(network))
     # loky collects garbage once a second: half a second over TensorFlow's objects, unless they are set aside.
     gc.collect()
     gc.freeze()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from math import prod
@@ -45,8 +46,16 @@ LIMITS: dict[str, tuple[float, float]] = {
     "dropout": (0.0, 0.9),
     "parameters": (1, 5_000_000),
     "values": (1, 200_000_000),
+    "sweep_axes": (2, 3),
+    "sweep_runs": (2, 30),
+    "sweep_points": (2, 5),
 }
-"""The least and the most of everything that costs. `values`: numbers that all layers put out for one batch."""
+"""The least and the most of everything that costs. `values`: numbers that all layers put out for one batch.
+`sweep_points`: values of a range that a grid takes."""
+
+
+MAX_SETTINGS = 100_000
+"""Bytes of settings as JSON; the longest that can be trained with have some 2,000."""
 
 
 class ConfigError(ValueError):
@@ -100,15 +109,13 @@ class TrainingConfig:
 
     def check(self) -> None:
         """Raises ConfigError: something is unknown, past a limit, or can't be built."""
-        if self.dataset not in data.DATASETS:
-            raise ConfigError(f"There is no data set {self.dataset!r}: choose one of {', '.join(data.DATASETS)}.")
+        check_choice("data set", self.dataset, data.DATASETS)
         if self.preset and (self.blocks or self.hidden):
             raise ConfigError(
                 "Either a preset or blocks and hidden layers of your own: leave the preset empty for those."
             )
         if self.preset:
-            if self.preset not in PRESETS:
-                raise ConfigError(f"There is no preset {self.preset!r}: choose one of {', '.join(PRESETS)}.")
+            check_choice("preset", self.preset, PRESETS)
             if PRESETS[self.preset].input_shape != input_shape(self.dataset):
                 raise ConfigError(f"The preset {self.preset} is not made for images of {self.dataset}: choose one of "
                                   f"{', '.join(fitting(self.dataset))}, or blocks of your own.")  # fmt: skip
@@ -131,7 +138,7 @@ class TrainingConfig:
                               ("initializer", INITIALIZERS), ("precision", PRECISIONS)):  # fmt: skip
             check_choice(name, getattr(self, name), choices)
         if not re.fullmatch(r"auto|cpu|gpu:[0-9]{1,2}", self.device):
-            raise ConfigError(f"There is no device {self.device!r}: choose auto, cpu or gpu:0.")
+            raise ConfigError(f"There is no device {reprlib.repr(self.device)}: choose auto, cpu or gpu:0.")
         if self.augmentation in ("warp", "sketches") and input_shape(self.dataset) != (28, 28, 1):
             raise ConfigError(f"Images of {self.dataset} can't be augmented with {self.augmentation}, which is made "
                               "for 28x28 digits: choose none, shift or flip.")  # fmt: skip
@@ -174,7 +181,7 @@ def check_number(name: str, value: float, said: str) -> None:
 def check_choice(name: str, value: str, choices: Any, where: str = "") -> None:
     """Raises ConfigError: the value is not among the choices."""
     if value not in choices:
-        raise ConfigError(f"There is no {name} {value!r}{where}: choose one of {', '.join(choices)}.")
+        raise ConfigError(f"There is no {name} {reprlib.repr(value)}{where}: choose one of {', '.join(choices)}.")
 
 
 def from_json(text: str | bytes) -> TrainingConfig:
@@ -183,10 +190,22 @@ def from_json(text: str | bytes) -> TrainingConfig:
     Raises:
         ConfigError: not JSON, an unknown name, a value of another type, or settings that can't be trained with.
     """
+    return from_values(parsed(text))
+
+
+def parsed(text: str | bytes) -> Any:
+    """What a text of settings says. Raises ConfigError: it is not JSON, or longer than MAX_SETTINGS."""
+    if len(text) > MAX_SETTINGS:
+        raise ConfigError(f"The settings have more than {MAX_SETTINGS:,} bytes: export some from a run to see what "
+                          "they look like.")  # fmt: skip
     try:
-        given = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
         raise ConfigError("The settings are not JSON: export them from a run to see what they look like.") from None
+
+
+def from_values(given: Any) -> TrainingConfig:
+    """Settings as `from_json`, from what JSON gave. Raises ConfigError."""
     config = from_mapping(TrainingConfig, given, "settings")
     config.check()
     return config
@@ -200,7 +219,7 @@ def from_mapping(kind: type, given: Any, where: str) -> Any:
     values = {}
     for name, value in given.items():
         if name not in known:
-            raise ConfigError(f"The {where} have no {name!r}; there are {', '.join(known)}.")
+            raise ConfigError(f"The {where} have no {reprlib.repr(name)}; there are {', '.join(known)}.")
         if name in PARTS and kind is TrainingConfig:
             if not isinstance(value, list):
                 raise ConfigError(f"In the {where}, {name} is a list.")
@@ -212,6 +231,8 @@ def from_mapping(kind: type, given: Any, where: str) -> Any:
             value = int(value)
         if wanted is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(max(-1e300, min(value, 1e300)))  # a whole number may be too large for a float
+        if wanted is int and type(value) is int:
+            value = max(-(10**18), min(value, 10**18))  # or for a sentence about it
         if type(value) is not wanted:
             said = {int: "a whole number", float: "a number", str: "a text"}[wanted]
             raise ConfigError(f"In the {where}, {name} is {said}.")

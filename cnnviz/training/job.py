@@ -6,12 +6,12 @@ for each batch is a handful of integers.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
 import threading
 import time
-import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,14 +24,15 @@ import keras
 import numpy as np
 
 from cnnviz import data
-from cnnviz.devices import gpus
+from cnnviz.data.arrays import read_arrays
+from cnnviz.devices import gpus, is_out_of_memory
 from cnnviz.nets.build import build, set_weights, weights_of
 from cnnviz.nets.layers import Network
 from cnnviz.nets.weights import Weights, read_weights, write_weights
 from cnnviz.training import sketches
 from cnnviz.training.augment import Labelled, changed
 from cnnviz.training.config import TrainingConfig
-from cnnviz.training.runs import BEAT, Log, Run, beat, story
+from cnnviz.training.runs import BEAT, Log, Run, beat, believed, story
 
 VALIDATION = 12
 """One in so many training images is set aside to validate on; always the same ones."""
@@ -45,8 +46,16 @@ STEPS_AT_ONCE = {"tensorflow": 16, "jax": 16}
 """Batches in one call into the backend: a small network's batch takes less time than a call. PyTorch knows only 1."""
 
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where the disk, a quota or the largest file is full."""
+
+
 class Failure(RuntimeError):
     """The run can't go on; the message is one sentence for the page."""
+
+
+class Damaged(ValueError):
+    """A checkpoint that can't be read."""
 
 
 class Picked(keras.layers.Layer):
@@ -138,7 +147,7 @@ class Trainer:
         self.config, self.train_set, self.validation = config, train, validation
         self.sketches = lambda: drawn
         self.helper, self.coming = ThreadPoolExecutor(1), {}
-        self.model = build(network, config.initializer)
+        self.model = build(network, config.initializer, config.seed)
         # Learned on the logits, which is steadier than on probabilities.
         self.core = keras.Model(self.model.inputs, self.model.layers[-2].output)
         whole = -(-len(train[0]) // config.batch_size)
@@ -171,15 +180,24 @@ class Trainer:
             np.savez(opened, facts=np.array(json.dumps(facts)), **arrays)
 
     def restore(self, file: Path) -> dict[str, Any]:
-        """Go back to a checkpoint. Returns what was to be said of its epoch; nothing if none fits."""
+        """Go back to a checkpoint. Returns what was to be said of its epoch; nothing if there is no file.
+
+        Raises:
+            Damaged: it can't be read. Nothing has been changed.
+        """
+        state = {f"{number:04d}": part for number, part in enumerate(self.state())}
+        expected = {name: (tuple(part.shape), "fiu") for name, part in state.items()}
         try:
-            with np.load(file, allow_pickle=False) as kept:
-                arrays = [kept[f"{number:04d}"] for number in range(len(self.state()))]
-                facts = json.loads(str(kept["facts"]))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            arrays = read_arrays(file, {**expected, "facts": ((), "U")})
+            facts = json.loads(str(arrays["facts"]))
+            if not believed({**facts, "event": "epoch"}):
+                raise ValueError("facts that are none")
+        except FileNotFoundError:
             return {}
-        for variable, array in zip(self.state(), arrays, strict=True):
-            variable.assign(array)
+        except Exception as error:  # a damaged zip or array raises almost anything
+            raise Damaged from error
+        for name, variable in state.items():
+            variable.assign(arrays[name])
         return facts
 
     def changed(self, epoch: int) -> Labelled:
@@ -237,7 +255,7 @@ class Reporter(keras.callbacks.Callback):
         self.say("batch", epoch=self.number, batch=done, **means, learning_rate=rate,
                  images_per_second=round(count * self.trainer.config.batch_size / (now - self.before), 1))  # fmt: skip
         self.before, self.batch, self.sums = now, done, sums
-        if done < self.trainer.batches and (self.run.folder / "stop").exists():
+        if done < self.trainer.batches and self.run.is_to_stop(self.number - 1):
             self.stopped = self.model.stop_training = True
         if now >= self.next_live:
             save_weights(self.trainer, self.run.folder / "live.npz")
@@ -299,12 +317,13 @@ def train(config: TrainingConfig, run: Run, heard: Callable[[dict[str, Any]], No
     except (Failure, data.DataError) as error:
         say("failed", message=str(error))
     except OSError as error:
-        say("failed", message=f"{run.folder} can't be written ({error.strerror}): make room, then go on from the last "
+        if not run.folder.exists():  # deleted: nobody is left to be told
+            return "failed"
+        remedy = "make room" if error.errno in NO_ROOM else "let it be written"
+        say("failed", message=f"{run.folder} can't be written ({error.strerror}): {remedy}, then go on from the last "
                               "finished epoch.")  # fmt: skip
-    except MemoryError:
-        say("failed", message="There is not enough memory: choose a smaller batch size or network.")
     except Exception as error:
-        if "RESOURCE_EXHAUSTED" in str(error) or "out of memory" in str(error).lower():
+        if is_out_of_memory(error):
             say("failed", message="There is not enough memory: choose a smaller batch size or network.")
         else:
             said = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
@@ -342,12 +361,17 @@ def _train(config: TrainingConfig, run: Run, say: Callable[..., None]) -> None:
     network = run.network
     with keras.device(where):
         trainer = Trainer(config, network, train_set, validation, drawn)
-        restored = trainer.restore(run.folder / "checkpoint.npz")
+        restored = {}
+        try:
+            restored = trainer.restore(run.folder / "checkpoint.npz")
+        except Damaged:
+            notes.append("Its checkpoint was damaged: it began again with the first epoch.")
         finished = restored.get("epoch", 0)
         say("started", device=device_name, backend=keras.backend.backend(), versions=versions(),
             images=len(train_set[0]), validation=len(validation[0]), batches=trainer.batches,
             batch_size=config.batch_size, epochs=config.epochs, from_epoch=finished,
-            parameters=trainer.model.count_params())  # fmt: skip
+            parameters=trainer.model.count_params(),
+            place=os.environ.get("CNNVIZ_WORKER") or platform.node())  # fmt: skip
         for note in notes:
             say("note", text=note)
         if finished and all(epoch["epoch"] < finished for epoch in story(run).epochs):
@@ -358,6 +382,8 @@ def _train(config: TrainingConfig, run: Run, say: Callable[..., None]) -> None:
         reporter = Reporter(run, trainer, say)
         best = story(run).best
         for number in range(finished + 1, config.epochs + 1):
+            if number > 1 and run.is_to_stop(number - 1):
+                break
             start, reporter.number = time.monotonic(), number
             facts = trainer.epoch(number, reporter)
             if reporter.stopped and number > 1:
@@ -372,8 +398,7 @@ def _train(config: TrainingConfig, run: Run, say: Callable[..., None]) -> None:
                 trainer.save(run.folder / "checkpoint.npz", facts)
             # Only now is the epoch finished: all that going on from it takes is there.
             say("epoch", **facts)
-            if reporter.stopped or (run.folder / "stop").exists():
-                reporter.stopped = True
+            if reporter.stopped:
                 break
         del trainer
         keras.config.set_dtype_policy("float32")

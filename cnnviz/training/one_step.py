@@ -143,7 +143,9 @@ def from_link(text: str) -> tuple[float, ...]:
         if not found or found[1] not in known:
             return ()
         rates += (known[found[1]],) * int(found[2] or 1)
-    return rates if len(rates) <= LIMIT else ()
+        if len(rates) > LIMIT:  # now, because a forged text may go on for megabytes
+            return ()
+    return rates
 
 
 # The worker's side.

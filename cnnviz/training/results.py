@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnnviz.data import find
+from cnnviz.data.arrays import read_arrays
 from cnnviz.training.runs import Run, RunError, Story
 
 LEARNS = 0.005
@@ -56,12 +58,18 @@ class Results:
 
 def results(run: Run) -> Results:
     """Read them. Raises RunError: they are not there, or damaged."""
+    count, classes = find(run.config.dataset).test, len(run.network.classes)
     try:
-        with np.load(run.folder / "predictions.npz", allow_pickle=False) as kept:
-            chances, labels = kept["probabilities"], kept["labels"]
-        return Results(chances, labels, chances.argmax(1))
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise RunError("The answers to the test images are not there.") from error
+        kept = read_arrays(run.folder / "predictions.npz",
+                           {"probabilities": ((count, classes), "f"), "labels": ((count,), "u")})  # fmt: skip
+    except FileNotFoundError:
+        raise RunError("The answers to the test images are not there.") from None
+    except Exception as error:  # a damaged zip or array raises almost anything
+        raise RunError("The answers to the test images are damaged.") from error
+    chances, labels = kept["probabilities"], kept["labels"]
+    if not np.isfinite(chances).all() or labels.max() >= classes:
+        raise RunError("The answers to the test images are damaged.")
+    return Results(chances, labels, chances.argmax(1))
 
 
 def verdict(told: Story) -> str:

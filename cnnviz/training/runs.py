@@ -1,9 +1,10 @@
 """Run folders: what a training run is told, what it says, and what it leaves. Files only; no Keras in here.
 
-    runs/<id>/settings.json    title, owner, when it was asked for, and the TrainingConfig; rewritten by renaming only
+    runs/<id>/settings.json    title, owner, whether published, when it was asked for, the sweep that it belongs to if
+                               any, and the TrainingConfig; rewritten by renaming only
               events.jsonl     what the job says, a line an event, only ever appended to
               alive            touched every BEAT seconds while somebody waits for, or works on, the run
-              stop             there once somebody wants it to stop
+              stop             there once somebody wants it to stop; with a number in it: after so many epochs
               checkpoint.npz   everything that the next epoch starts from
               epochs/003.npz   the weights after epoch 3 (000: before the first)
               live.npz         the weights a moment ago, while it runs
@@ -16,7 +17,10 @@ again: what it said about an epoch that was not finished is then passed over.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import math
 import os
 import re
 import secrets
@@ -37,7 +41,7 @@ except ImportError:  # Windows
 
 from cnnviz import data
 from cnnviz.nets.layers import Network
-from cnnviz.training.config import ConfigError, TrainingConfig, from_mapping
+from cnnviz.training.config import LIMITS, MAX_SETTINGS, TrainingConfig, from_values, parsed
 
 STORIES = 1_000
 """Runs whose events are kept in memory."""
@@ -48,6 +52,13 @@ BEAT, DEAD = 1.0, 10.0
 ENDINGS = ("done", "stopped", "failed")
 MAX_TITLE = 60
 """Characters of a run's name."""
+GONE = "There is no such run: it may have been deleted, or is not published."
+MAX_LINE = 16 * 1024
+"""Bytes of one event; what is longer is none."""
+MAX_NOTES = 20
+"""Notes of a run that are kept."""
+YEAR_2100 = 4_102_444_800
+"""In seconds since 1970: a run that says it was created later is damaged."""
 RESERVE = 64 * 1024
 """Bytes that a run keeps back, so that it can still say that the disk is full."""
 
@@ -67,8 +78,10 @@ class Run:
     """One run's folder and settings.
 
     Attributes:
-        owner: a visitor's token; empty for a run from the command line.
+        owner: who started it (`cnnviz.access.Visitor.id`); empty for a run from the command line.
         created: seconds since 1970.
+        published: whether everybody may see it. A run without an owner is.
+        sweep: the id of the sweep that it belongs to, or empty.
     """
 
     id: str
@@ -77,6 +90,8 @@ class Run:
     owner: str
     created: float
     config: TrainingConfig
+    published: bool = False
+    sweep: str = ""
 
     @property
     def network(self) -> Network:
@@ -94,15 +109,43 @@ class Run:
         best = self.folder / "weights.npz"
         return best if best.exists() else self.folder / "epochs" / f"{max(self.epochs(), default=0):03d}.npz"
 
-    def stop(self) -> None:
-        """Ask the job to stop; it keeps the best so far."""
-        write(self.folder / "stop", b"")
+    def stop(self, after: int | None = None) -> None:
+        """Ask the job to stop, by hand and now, or after so many epochs; it keeps the best so far."""
+        write(self.folder / "stop", b"" if after is None else str(after).encode())
+
+    def is_to_stop(self, epochs: int) -> bool:
+        """Whether the job is to stop, now that so many epochs are finished."""
+        try:
+            asked = (self.folder / "stop").read_bytes()
+        except OSError:
+            return False
+        return not asked.isdigit() or epochs >= int(asked)
+
+    @property
+    def stopped_by_hand(self) -> bool:
+        """Whether somebody wants just this run to stop."""
+        try:
+            return (self.folder / "stop").stat().st_size == 0
+        except OSError:
+            return False
+
+    @property
+    def stopping(self) -> bool:
+        """Whether somebody has asked it to stop now."""
+        return self.is_to_stop(0)
 
     def rename(self, title: str) -> Run:
         """Give it another title. Raises RunError: it can't be written."""
-        renamed = replace(self, title=title.strip()[:MAX_TITLE] or self.title)
-        write(self.folder / "settings.json", renamed.settings())
-        return renamed
+        return self._changed(title=tidy(title) or self.title)
+
+    def publish(self, published: bool) -> Run:
+        """Show it to everybody, or no longer. Raises RunError: it can't be written."""
+        return self._changed(published=published)
+
+    def _changed(self, **what: Any) -> Run:
+        run = replace(self, **what)
+        write(self.folder / "settings.json", run.settings())
+        return run
 
     def delete(self) -> None:
         """Remove the folder. It is renamed first: nobody finds half of it."""
@@ -115,11 +158,12 @@ class Run:
 
     def settings(self) -> bytes:
         """What settings.json holds."""
-        kept = {"title": self.title, "owner": self.owner, "created": self.created, "config": asdict(self.config)}
+        kept = {"title": self.title, "owner": self.owner, "published": self.published, "created": self.created,
+                "sweep": self.sweep, "config": asdict(self.config)}  # fmt: skip
         return json.dumps(kept, indent=2).encode()
 
 
-def create(config: TrainingConfig, title: str = "", owner: str = "") -> Run:
+def create(config: TrainingConfig, title: str = "", owner: str = "", sweep: str = "") -> Run:
     """Make the folder of a new run; nothing is started.
 
     Raises:
@@ -128,16 +172,25 @@ def create(config: TrainingConfig, title: str = "", owner: str = "") -> Run:
     config.check()
     now = time.time()
     name = f"{datetime.fromtimestamp(now, timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    title = title.strip()[:MAX_TITLE] or f"{config.preset or 'own blocks'} on {data.find(config.dataset).title}"
-    run = Run(name, runs_folder() / name, title, owner, now, config)
+    title = tidy(title) or f"{config.preset or 'own blocks'} on {data.find(config.dataset).title}"
+    run = Run(name, runs_folder() / name, title, owner, now, config, published=not owner, sweep=sweep)
     try:
         (run.folder / "epochs").mkdir(parents=True)
         beat(run.folder)
-        write(run.folder / "settings.json", run.settings())
+        (run.folder / ".reserve").write_bytes(b"\0" * RESERVE)
+        (run.folder / "settings.json").write_bytes(run.settings())
     except OSError as error:
+        shutil.rmtree(run.folder, ignore_errors=True)
         raise RunError(f"The run can't be kept in {runs_folder()} ({error.strerror}): make room, or choose another "
                        "folder with CNNVIZ_RUNS.") from error  # fmt: skip
     return run
+
+
+def tidy(title: str) -> str:
+    """A title of MAX_TITLE characters at most, with nothing in it that is not shown: no line breaks, no half of a
+    surrogate pair, which can't be sent to a browser, nothing that turns the reading direction around."""
+    joiners = "\u200c\u200d"  # of Persian words, and of emoji
+    return "".join(c if c.isprintable() or c in joiners else " " for c in title[:1_000]).strip()[:MAX_TITLE]
 
 
 def find(name: str) -> Run:
@@ -148,12 +201,12 @@ def find(name: str) -> Run:
     """
     # The name may come from an address: nothing that could lead out of the folder.
     if not re.fullmatch(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}", name):
-        raise RunError("There is no such run.")
+        raise RunError(GONE)
     file = runs_folder() / name / "settings.json"
     try:
         return _read(file, file.stat().st_mtime_ns)
     except FileNotFoundError:
-        raise RunError("There is no such run: it may have been deleted.") from None
+        raise RunError(GONE) from None
     except OSError as error:
         raise RunError(f"The run's settings can't be read: {error.strerror}.") from error
 
@@ -161,13 +214,15 @@ def find(name: str) -> Run:
 @lru_cache(maxsize=1_000)
 def _read(file: Path, _changed: int) -> Run:
     try:
-        kept = json.loads(file.read_bytes())
-        config = from_mapping(TrainingConfig, kept["config"], "settings")
-        config.check()
-        return Run(
-            file.parent.name, file.parent, str(kept["title"]), str(kept["owner"]), float(kept["created"]), config
-        )
-    except (ValueError, KeyError, TypeError, ConfigError) as error:
+        with file.open("rb") as opened:
+            kept = parsed(opened.read(MAX_SETTINGS + 1))
+        title, owner, created = tidy(str(kept["title"])), str(kept["owner"]), float(kept["created"])
+        if not 0 <= created < YEAR_2100:
+            raise ValueError("created in another age")
+        published, sweep = kept.get("published", not owner) is True, str(kept.get("sweep", ""))
+        config = from_values(kept["config"])
+        return Run(file.parent.name, file.parent, title, owner, created, config, published, sweep)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise RunError(f"The settings of the run {file.parent.name} are damaged.") from error
 
 
@@ -182,6 +237,26 @@ def all_runs() -> list[Run]:
     return found
 
 
+def disk_bytes() -> int:
+    """What all runs take on the disk."""
+    total = 0
+    for folder, _, files in os.walk(runs_folder()):
+        for file in files:
+            with contextlib.suppress(OSError):  # deleted this moment
+                total += os.stat(os.path.join(folder, file)).st_size
+    return total
+
+
+def expendable() -> list[Run]:
+    """The runs that can go when the disk is full: not published and ended, the oldest first."""
+    found = []
+    for run in reversed(all_runs()):
+        with contextlib.suppress(RunError):  # deleted this moment
+            if not run.published and story(run).state not in ("waiting", "running"):
+                found.append(run)
+    return found
+
+
 def write(file: Path, content: bytes) -> None:
     """Write beside the name, then rename onto it. Raises RunError."""
     partial = file.with_name(f".{file.name}.{os.getpid()}")
@@ -189,7 +264,8 @@ def write(file: Path, content: bytes) -> None:
         partial.write_bytes(content)
         partial.replace(file)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there is none, or nothing may be changed here
+            partial.unlink()
         raise RunError(f"{file} can't be written: {error.strerror}.") from error
 
 
@@ -206,12 +282,23 @@ def beat_if_there(folder: Path) -> None:
         return
 
 
+_alive: dict[Path, float] = {}
+"""When, on a clock that nobody sets, a run was last seen alive."""
+
+
 def is_alive(folder: Path) -> bool:
     """Whether somebody waits for, or works on, this run."""
     try:
-        return abs(time.time() - (folder / "alive").stat().st_mtime) < DEAD
+        age = time.time() - (folder / "alive").stat().st_mtime
     except OSError:
         return False
+    if abs(age) < DEAD:
+        _alive[folder] = time.monotonic()
+    # Where the clock has been set this moment, the next sign of life is by the new one.
+    elif time.monotonic() - _alive.get(folder, float("-inf")) > 3 * BEAT:
+        _alive.pop(folder, None)
+        return False
+    return True
 
 
 class Log:
@@ -219,24 +306,35 @@ class Log:
 
     def __init__(self, folder: Path) -> None:
         self.reserve = folder / ".reserve"
-        self.reserve.write_bytes(b"\0" * RESERVE)
+        if not self.reserve.exists() or self.reserve.stat().st_size < RESERVE:  # a new run has one
+            self.reserve.write_bytes(b"\0" * RESERVE)
         self.file = (folder / "events.jsonl").open("ab", buffering=0)
         if fcntl:
             # Two trainers must not write into one folder; the lock goes with the process.
             fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if self.file.tell() and (folder / "events.jsonl").read_bytes()[-1:] != b"\n":
-            self.file.write(b"\n")  # behind a line that a kill cut short
+        # A kill or a full disk may cut a line short.
+        self.cut = self.file.tell() > 0 and (folder / "events.jsonl").read_bytes()[-1:] != b"\n"
 
     def say(self, event: str, **facts: Any) -> dict[str, Any]:
-        """Append one event. Raises OSError: no room."""
+        """Append one event. Raises OSError: no room, or not all of it had any."""
         said = {"event": event, "time": round(time.time(), 3), **facts}
         line = json.dumps(said, separators=(",", ":")).encode() + b"\n"
         if event in ENDINGS:
-            self.reserve.unlink(missing_ok=True)
-        self.file.write(line)
+            with contextlib.suppress(OSError):  # where nothing may be removed any more, there may still be room
+                self.reserve.unlink()
+        line = b"\n" * self.cut + line
+        self.cut = self.file.write(line) < len(line)
+        if self.cut:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if event not in ("batch", "download"):
             os.fsync(self.file.fileno())
         return said
+
+
+def say_stopped(run: Run, message: str) -> None:
+    """Of a run that was taken out of the queue. What can't be written shows as interrupted."""
+    with contextlib.suppress(OSError):
+        Log(run.folder).say("stopped", message=message)
 
 
 @dataclass
@@ -310,7 +408,7 @@ def story(run: Run) -> Story:
         told = _told(file, file.stat())
     except FileNotFoundError:
         if not run.folder.exists():
-            raise RunError("There is no such run: it may have been deleted.") from None
+            raise RunError(GONE) from None
         told = Story("")
     except OSError as error:
         raise RunError(f"The run's events can't be read: {error.strerror}.") from error
@@ -350,50 +448,79 @@ def _parsed(file: Path) -> Story:
                              epochs=[epoch for epoch in told.epochs if epoch["epoch"] <= done],
                              batches=[batch for batch in told.batches if batch["epoch"] <= done])  # fmt: skip
             case "note":
-                told.notes.append(str(event.get("text", "")))
+                told.notes.append(event["text"])
+                del told.notes[MAX_NOTES:]
             case "download":
                 told.download = event
             case "batch":
                 told.batches.append(event)
                 if len(told.batches) >= 2 * POINTS:
                     told.batches = told.batches[::2]
-            case "epoch":
+            case "epoch" if not told.epochs or event["epoch"] > told.epochs[-1]["epoch"]:
                 told.epochs.append(event)
             case "waiting":
                 told = replace(told, asked_again=True, last=told.last | told.end, end={}, message="")
             case "done" | "stopped" | "failed":
                 # Who went on and was stopped before it began keeps the results that there were.
-                told.end, told.message = told.last | event, str(event.get("message", ""))
+                told.end, told.message = told.last | event, event.get("message", "")
     return told
 
 
-NUMBERS = {
-    "started": ("batches", "batch_size", "epochs", "from_epoch"),
-    "download": ("done", "of"),
+NEEDS = {
+    "started": ("batches", "batch_size", "epochs", "from_epoch", "device", "backend"),
+    "note": ("text",),
+    "download": ("what", "done", "of"),
     "batch": ("epoch", "batch", "loss", "accuracy", "images_per_second"),
     "epoch": ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"),
 }
-"""What an event has to say of numbers to be believed."""
+"""What an event has to say to be believed."""
+BOUNDS = {
+    **dict.fromkeys(("from_epoch", "batch", "done"), (int, 0, 1e12)),
+    **dict.fromkeys(("batches", "batch_size", "of"), (int, 1, 1e12)),
+    **dict.fromkeys(("epoch", "epochs"), (int, 1, LIMITS["epochs"][1])),
+    **dict.fromkeys(("accuracy", "val_accuracy", "test_accuracy"), (float, 0, 1)),
+    **dict.fromkeys(("seconds", "images_per_second"), (float, 0, 1e12)),
+}
+"""Of the numbers in events: whole ones or not, and from where to where. A loss may be any number, or none."""
+LOSSES, TEXTS = ("loss", "val_loss", "test_loss"), ("text", "what", "device", "backend", "place", "message")
+
+
+def believed(event: Any) -> bool:
+    """Whether the pages can show an event: everything is there that it needs, and of the right kind."""
+    if not isinstance(event, dict) or not isinstance(said := event.get("event"), str):
+        return False
+    if any(name not in event for name in NEEDS.get(said, ())):
+        return False
+    return all(fits(name, value) for name, value in event.items())
+
+
+def fits(name: str, value: Any) -> bool:
+    """Whether a value is one that the fact of this name may have."""
+    if name in BOUNDS:
+        kind, least, most = BOUNDS[name]
+        return type(value) in (int, kind) and least <= value <= most  # 1.0 may be written 1, but True is no number
+    if name in LOSSES:
+        return type(value) in (int, float) and not 1e300 < abs(value) < math.inf
+    return name not in TEXTS or isinstance(value, str)
 
 
 def _events(file: Path) -> Iterator[dict[str, Any]]:
     """Every whole line; one that a kill cut short is passed over."""
     with file.open("rb") as lines:
-        for line in lines:
-            try:
-                event = json.loads(line)
-                numbers = NUMBERS.get(event["event"], ())
-                if all(isinstance(event[name], int | float) for name in numbers):
+        for line in iter(lambda: lines.readline(MAX_LINE), b""):
+            with contextlib.suppress(ValueError, RecursionError):
+                if believed(event := json.loads(line)):
                     yield event
-            except (ValueError, KeyError, TypeError, RecursionError):
-                continue
 
 
 def ask_again(run: Run) -> None:
     """Note that the run is waited for once more. Raises RunError: it can't be written."""
     try:
+        log = Log(run.folder)
         (run.folder / "stop").unlink(missing_ok=True)
         beat(run.folder)
-        Log(run.folder).say("waiting")
+        log.say("waiting")
+    except BlockingIOError:
+        raise RunError("The run goes on already: another process works on it.") from None
     except OSError as error:
         raise RunError(f"The run can't go on: {error.strerror}.") from error

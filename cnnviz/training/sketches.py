@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnviz import data
 from cnnviz.data import generator
+from cnnviz.data.arrays import read_arrays
 
 COUNT, SEED = 80_000, 1
 """How many different ones there are to learn from, and their seed."""
@@ -34,12 +35,15 @@ def kept(progress: Callable[[int, int], None] = lambda done, of: None) -> tuple[
     """COUNT sketches from SEED, read from the data folder, where they are put the first time."""
     file = data.data_folder() / f"sketches-{COUNT}-{SEED}.npz"
     try:
-        with np.load(file, allow_pickle=False) as drawn:
-            return drawn["images"], drawn["labels"]
-    except (OSError, ValueError, KeyError, EOFError):
+        drawn = read_arrays(file, {"images": ((COUNT, 28, 28), "u"), "labels": ((COUNT,), "iu")})
+        return drawn["images"], drawn["labels"]
+    except Exception:  # not there yet, or damaged, which raises almost anything
         images, labels = draw(COUNT, SEED, progress)
     partial = file.with_name(f".{file.name}")
-    with partial.open("wb") as opened:
-        np.savez(opened, images=images, labels=labels)
-    partial.replace(file)
+    try:
+        with partial.open("wb") as opened:
+            np.savez(opened, images=images, labels=labels)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
     return images, labels

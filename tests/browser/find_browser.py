@@ -19,6 +19,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP cnnviz.example.org 127.0.0.1",  # for test_proxy.py
 ]
 if hasattr(os, "geteuid") and os.geteuid() == 0:
     ARGUMENTS.append("--no-sandbox")  # Chromium refuses to start as root without it
@@ -54,11 +55,17 @@ def install() -> None:
     """Playwright's download, else Debian's package."""
     print("There is no Chromium or Chrome here: trying Playwright's download", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], stdout=sys.stderr)
-    if runs(playwrights_own()) or not shutil.which("apt-get") or os.geteuid() != 0:
+    if not runs(playwrights_own()):
+        debian("chromium", "fonts-liberation")
+
+
+def debian(*packages: str) -> None:
+    """Install Debian's packages, where that can be done without asking anybody."""
+    if not shutil.which("apt-get") or os.geteuid() != 0:
         return
-    print("Playwright's Chromium does not run here: trying apt-get install chromium", file=sys.stderr)
+    print(f"Trying apt-get install {' '.join(packages)}", file=sys.stderr)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in ["update"], ["install", "-y", "--no-install-recommends", "chromium", "fonts-liberation"]:
+    for command in ["update"], ["install", "-y", "--no-install-recommends", *packages]:
         subprocess.run(["apt-get", "-q", *command], stdout=sys.stderr, stdin=subprocess.DEVNULL, env=environment)
 
 

@@ -101,3 +101,20 @@ def random_cells(count: int, rows: int, columns: int, rng: np.random.Generator) 
     """Some cells, corners and borders among them."""
     corners = [0, columns - 1, (rows - 1) * columns, rows * columns - 1]
     return sorted({*corners, *rng.integers(0, rows * columns, count).tolist()})
+
+
+def choose(page: Page, key: str, option: str) -> None:
+    """Pick an option of one of the form's select boxes."""
+    page.locator(f".st-key-{key} [data-testid=stSelectbox] input, .st-key-{key} input").first.click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def at_epoch(page: Page, least: int) -> None:
+    """Wait until the page tells of so many finished epochs."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = re.search(r"Epoch (\d+) of", page.locator(".st-key-train-progress").inner_text())
+        if found and int(found[1]) > least:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(page.locator(".st-key-train-progress").inner_text())

@@ -1,7 +1,7 @@
 """The page of one step of learning, without a browser; the worker and its numbers are the real ones."""
 
 import pytest
-from test_pages import opened
+from opening import opened
 
 from cnnviz import data
 from cnnviz.training import one_step

@@ -1,28 +1,12 @@
 """The pages, run as Streamlit runs them but without a browser; the worker and its TensorFlow are the real ones."""
 
-import sys
-from pathlib import Path
-
 import pytest
+from opening import ROOT, opened
 from streamlit.testing.v1 import AppTest
 
 from cnnviz.figures import percent
 from cnnviz.inputs.samples import samples
 from cnnviz.nets.presets import PRESETS
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def opened(**query) -> AppTest:
-    # Every AppTest is a new runtime, and Streamlit 1.65 (for Python 3.10) registers components only at their import.
-    for name in [name for name in sys.modules if name.startswith("cnnviz.components")]:
-        del sys.modules[name]
-    app = AppTest.from_file(ROOT / "app.py", default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    assert not app.exception
-    return app
 
 
 def drawn(app: AppTest, *points) -> AppTest:
@@ -139,30 +123,6 @@ def test_a_network_without_weights_says_how_to_get_them(monkeypatch):
     weights._read.clear()
     assert not app.exception
     assert "make weights" in app.error[0].value
-
-
-@pytest.fixture
-def finished(tmp_path, monkeypatch):
-    """A run as it lies on the disk when it is done; its weights are a preset's."""
-    import shutil
-
-    from cnnviz.nets.weights import SHIPPED
-    from cnnviz.training import runs
-    from cnnviz.training.config import TrainingConfig
-
-    monkeypatch.setenv("CNNVIZ_RUNS", str(tmp_path))
-    run = runs.create(TrainingConfig(preset="quick-mnist", epochs=2), "ours *<b>")
-    for name in ("weights.npz", "epochs/000.npz", "epochs/001.npz", "epochs/002.npz"):
-        shutil.copy(SHIPPED / "quick-mnist.npz", run.folder / name)
-    log = runs.Log(run.folder)
-    log.say(
-        "started", device="CPU", backend="tensorflow", versions={}, batches=10, batch_size=128, epochs=2, from_epoch=0
-    )
-    for epoch in 1, 2:
-        log.say("batch", epoch=epoch, batch=10, loss=0.5, accuracy=0.8, images_per_second=1000.0)
-        log.say("epoch", epoch=epoch, loss=0.2, accuracy=0.9 + epoch / 20, val_loss=0.3, val_accuracy=0.9, seconds=1.0)
-    log.say("done", epoch=1, test_accuracy=0.91, test_loss=0.3, message="")
-    return run
 
 
 def test_a_run_is_a_network_on_every_page_and_its_settings_fill_the_form(finished):

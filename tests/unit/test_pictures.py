@@ -15,6 +15,8 @@ from cnnviz.inputs.pictures import (
     MAP_SIDE,
     MAX_BYTES,
     MAX_PIXELS,
+    MAX_SIDE,
+    MAX_WHOLE,
     MIN_SIDE,
     WORK_SIDE,
     as_map,
@@ -284,20 +286,32 @@ def test_a_phone_photo_is_read(classify):
 def test_size_limits():
     check_size(10_000, MAX_PIXELS // 10_000)
     check_size(MIN_SIDE, MIN_SIDE)
-    for size in ((10_000, MAX_PIXELS // 10_000 + 1), (MIN_SIDE - 1, 500), (1, 1), (1, 20_000)):
+    check_size(MAX_SIDE, MIN_SIDE)
+    for size in (
+        (10_000, MAX_PIXELS // 10_000 + 1),
+        (MIN_SIDE, MAX_SIDE + 1),
+        (MIN_SIDE - 1, 500),
+        (1, 1),
+        (1, 20_000),
+    ):
         with pytest.raises(InputError):
             check_size(*size)
 
 
-def test_the_largest_picture_is_read_and_a_larger_one_is_not(classify):
-    for height, fits in ((5000, True), (5001, False)):
+@pytest.mark.parametrize(("kind", "options", "most", "words"), [
+    ("JPEG", {}, MAX_PIXELS, "50 megapixels"), ("JPEG", {"progressive": True}, MAX_WHOLE, "25 megapixels"),
+    ("PNG", {"compress_level": 1}, MAX_WHOLE, "25 megapixels"),
+])  # fmt: skip
+def test_the_largest_picture_is_read_and_a_larger_one_is_not(kind, options, most, words, classify):
+    for height, fits in ((most // 10_000, True), (most // 10_000 + 1, False)):
         ink = np.full((height, 10_000), 255, np.uint8)
-        ink[500:4500, 3000:7000] -= cv2.resize(rasterise(DRAWN[7]), (4000, 4000))
-        data = saved(Image.fromarray(ink), compress_level=1)
+        side = height - 500
+        ink[250 : 250 + side, 3000 : 3000 + side] -= cv2.resize(rasterise(DRAWN[7]), (side, side))
+        data = saved(Image.fromarray(ink), kind, **options)
         if fits:
             assert classify(from_picture(data).pixels) == 7
         else:
-            refuses(data, "50 megapixels", "smaller")
+            refuses(data, words, "smaller")
 
 
 def test_byte_limit():

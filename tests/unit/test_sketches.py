@@ -1,5 +1,6 @@
 """From the sketchpad's message to the network's input."""
 
+import base64
 import contextlib
 
 import numpy as np
@@ -71,6 +72,22 @@ def test_undo_redo_and_clear_are_read_from_the_history():
     for bad in (sketch(one, cursor=2), sketch(one, cursor=-1), sketch(one, cursor=None) | {"cursor": "1"}):
         with pytest.raises(InputError):
             strokes(bad)
+
+
+def as_text(*numbers):
+    return base64.b64encode(np.array(numbers, "<i2").tobytes()).decode()
+
+
+def test_a_stroke_as_the_browser_writes_it():
+    (stroke,) = strokes(sketch(LINE, None, as_text(500, 2000, -300, 8000, 10050)))
+    assert stroke.width == np.float32(0.05)
+    assert stroke.points.tolist() == np.float32([[0.2, -0.03], [0.8, 1.005]]).tolist()
+
+
+@pytest.mark.parametrize("text", ["", "A", "é", "AAA=", "<b>x</b>", as_text(500), as_text(500, 1)])
+def test_a_damaged_stroke_is_refused(text):
+    with pytest.raises(InputError):
+        strokes(sketch(text))
 
 
 def test_a_sample_can_be_undone():

@@ -188,12 +188,6 @@ def test_a_data_set_that_can_not_be_had_is_told(tmp_path, monkeypatch):
     assert "Fashion-MNIST could not be downloaded" in runs.story(run).message
 
 
-def test_a_gpu_that_is_not_here_is_told():
-    run = runs.create(replace(SMALL, device="gpu:7"))
-    assert here(run) == "failed"
-    assert "gpu:7 is not here" in runs.story(run).message
-
-
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_two_hundred_steps_on_each_backend_that_is_installed(backend):
     if not find_spec(backend):
@@ -282,3 +276,29 @@ def test_two_do_not_write_into_one_run():
     log.say("started", device="", backend="", batches=1, batch_size=1, epochs=1, from_epoch=0)
     assert here(run) == "failed"
     assert runs.story(run).state == "running"
+
+
+def test_a_forged_checkpoint_is_begun_anew(tmp_path):
+    from cnnviz.nets.quiet import import_keras
+
+    import_keras()
+    from cnnviz.training.job import Trainer, split
+
+    run = runs.create(replace(SMALL, augmentation="none", epochs=1))
+    train_set, validation, _ = split("digits", 0.1)
+    trainer, file = Trainer(run.config, run.network, train_set, validation, None), run.folder / "checkpoint.npz"
+    facts = {"epoch": 1, "loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, "seconds": 1.0}
+    trainer.save(file, facts)
+    assert trainer.restore(file) == facts
+    with np.load(file) as kept:
+        arrays = dict(kept)
+    forged = [{"0000": np.zeros(10_000_000)}, {"0000": np.array([{}], dtype=object)}, {"0001": arrays["0001"][:-1]},
+              {"facts": np.array("{")}, {"facts": np.array("[" * 5_000)}, {"facts": np.array("7")}]  # fmt: skip
+    forged += [
+        {"facts": np.array(json.dumps(facts | more))} for more in ({"epoch": 10**9}, {"epoch": "1"}, {"loss": "x"})
+    ]
+    for changes in forged:
+        np.savez(file, **(arrays | changes))
+        assert trainer.restore(file) == {}
+    file.write_bytes(file.read_bytes()[:-40])
+    assert trainer.restore(file) == {}

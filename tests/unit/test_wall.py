@@ -18,6 +18,23 @@ def test_no_module_of_the_web_process_imports_them():
     assert result.returncode == 0, result.stderr
 
 
+def test_dask_is_imported_only_where_there_is_a_scheduler_to_ask_and_keras_not_even_then():
+    result = run(f"""
+import os, sys
+os.environ.pop("CNNVIZ_SCHEDULER", None)
+import app
+assert "distributed" not in sys.modules
+os.environ["CNNVIZ_SCHEDULER"] = "tcp://127.0.0.1:1"
+from cnnviz.workers import training_place
+place = training_place()
+assert "distributed" not in sys.modules
+place.refresh()
+assert place.address in place.trouble or "not installed" in place.trouble, place.trouble
+{BARRED}
+""")
+    assert result.returncode == 0, result.stderr
+
+
 def test_answering_a_sketch_does_not_import_them():
     """Run every page as Streamlit does, draw a 2, wait for the worker's answer."""
     result = run(f"""

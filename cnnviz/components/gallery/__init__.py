@@ -13,7 +13,9 @@ from cnnviz.components.packing import pack
 _mount = register("gallery", "unpack")
 
 
-def gallery(key: str, pictures: Mapping[str, tuple[str, np.ndarray]], size: int = 72, pick: bool = False) -> str | None:
+def gallery(
+    key: str, pictures: Mapping[str, tuple[str, np.ndarray]], size: int = 72, pick: bool = False, title: str = ""
+) -> str | None:
     """Show pictures in a row.
 
     Args:
@@ -21,13 +23,15 @@ def gallery(key: str, pictures: Mapping[str, tuple[str, np.ndarray]], size: int 
         pictures: by name: (caption, uint8 (h, w) or (h, w, 3)).
         size: side of each on the screen, in CSS pixels.
         pick: whether each can be clicked.
+        title: what stands above them.
 
     Returns:
         The name of the picture that was clicked just now, else None.
     """
     captions = [caption for caption, _ in pictures.values()]
-    header = {"pictures": list(pictures), "captions": captions, "size": size, "pick": pick}
-    return _mount(key=key, data=pack(header, arrays(pictures, size)), on_picked_change=lambda: None).picked
+    header = {"pictures": list(pictures), "captions": captions, "size": size, "pick": pick, "title": title}
+    picked = _mount(key=key, data=pack(header, arrays(pictures, size)), on_picked_change=lambda: None).picked
+    return picked if isinstance(picked, str) and picked in pictures else None
 
 
 def arrays(pictures: Mapping[str, tuple[str, np.ndarray]], size: int) -> dict[str, np.ndarray]:

@@ -1,7 +1,10 @@
 // Small pictures in a row, with a caption each; where they can be picked, each is a button.
 
 export default function gallery({ data, parentElement, setTriggerValue }) {
-  const { pictures, captions, size, pick, arrays } = unpack(data);
+  const { pictures, captions, size, pick, title, arrays } = unpack(data);
+  const heading = parentElement.querySelector(".title");
+  heading.textContent = title;
+  heading.hidden = !title;
   const box = parentElement.querySelector(".gallery");
   box.replaceChildren(...pictures.map((name, i) => {
     const item = document.createElement(pick ? "button" : "figure");

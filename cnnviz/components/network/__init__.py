@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from cnnviz.components.files import register
@@ -60,5 +61,6 @@ def as_place(network: Network, message: Any) -> dict[str, str] | None:
     chosen = as_choice(network, message)
     if not chosen or chosen[0] == "input":
         return None
-    place = {"layer": chosen[0], "filter": str(chosen[1])}
-    return {**place, "cell": str(message["cell"])} if message.get("cell") else place
+    place, cell = {"layer": chosen[0], "filter": str(chosen[1])}, message.get("cell")
+    is_cell = isinstance(cell, str) and re.fullmatch("[0-9]{1,4}(,[0-9]{1,4})?", cell)
+    return {**place, "cell": cell} if is_cell else place

@@ -52,13 +52,18 @@ class Sketchpad {
   // The server's drawing counts when the pad is new here, or when the server itself has changed it (a sample).
   take({ sketch, revision, limits }) {
     this.limits = limits;
-    if (revision === this.revision) return;
+    if (revision === this.revision) {
+      // When a server was started again, Streamlit opens its page anew and forgets the rest of the address.
+      if (this.drawn && this.link && !new URLSearchParams(location.search).has("drawing")) this.address();
+      return;
+    }
     this.revision = revision;
-    this.history = sketch.history.map((stroke) => stroke && { ...stroke });
+    this.history = sketch.history.map((step) => (typeof step === "string" ? fromText(step) : step && { ...step }));
     this.cursor = sketch.cursor;
     this.settings.width.value = sketch.width;
     this.settings.live.checked = sketch.live;
     this.stroke = null;
+    this.drawn = false; // by hand
     clearTimeout(this.addressing); // it would name what was there before
     this.link = toLink(this.visible());
     this.draw();
@@ -158,7 +163,12 @@ class Sketchpad {
     this.report(this.history);
     // Only then: Chromium holds back what is sent during an input event until the frame that the event asked for.
     setTimeout(() => this.draw());
-    // Not while somebody draws: the answer to the first stroke with a new address takes longer.
+    this.drawn = true;
+    this.address();
+  }
+
+  // Not while somebody draws: the answer to the first stroke with a new address takes longer.
+  address() {
     clearTimeout(this.addressing);
     this.addressing = setTimeout(() => writeAddress({ drawing: this.link, sample: null }), ADDRESS_MS);
   }
@@ -167,7 +177,7 @@ class Sketchpad {
     this.lastSent = performance.now();
     const { width, live } = this.settings;
     this.send({
-      history: history.map((stroke) => stroke && { points: stroke.points, width: stroke.width }),
+      history: history.map((stroke) => stroke && (stroke === this.stroke ? toText(stroke) : (stroke.text ??= toText(stroke)))),
       cursor: history === this.history ? this.cursor : history.length,
       width: Number(width.value),
       live: live.checked,
@@ -208,6 +218,22 @@ class Sketchpad {
     this.buttons.redo.disabled = this.cursor === this.history.length;
     this.buttons.clear.disabled = strokes.length === 0;
   }
+}
+
+// A stroke as text for the server, which is sent the whole history with each one: width and points in ten-thousandths, as
+// 16-bit numbers, little-endian, in base64. `strokes` in __init__.py reads it.
+function toText({ points, width }) {
+  const numbers = [width, ...points].map((value) => Math.round(Math.max(-1, Math.min(2, value)) * 1e4));
+  const bytes = numbers.flatMap((number) => [number & 255, (number >> 8) & 255]);
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 3000) text += btoa(String.fromCharCode(...bytes.slice(at, at + 3000)));
+  return text;
+}
+
+function fromText(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const [width, ...points] = Array.from(new Int16Array(bytes.buffer), (number) => number / 1e4);
+  return { points, width, text };
 }
 
 // A drawing as text for the address: for each stroke its width in thousandths and the number of its points, then the

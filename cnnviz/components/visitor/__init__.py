@@ -12,7 +12,7 @@ from cnnviz.components.files import register
 _mount = register("visitor")
 
 
-def visitor() -> str:
+def token() -> str:
     """The visitor's token: 32 hexadecimal digits, the same in every tab and after a reload."""
     state = st.session_state
     if "visitor" not in state:
@@ -25,5 +25,5 @@ def visitor() -> str:
 
 def keep_visitor() -> None:
     """Have the browser keep the token. Once a page."""
-    if st.context.cookies.get("cnnviz_visitor") != visitor():
-        _mount(key="visitor-cookie", data=visitor())
+    if st.context.cookies.get("cnnviz_visitor") != token():
+        _mount(key="visitor-cookie", data=token())

@@ -33,7 +33,7 @@ def new_page(browser, server):
     contexts = []
 
     def opened(**options) -> Page:
-        contexts.append(browser.new_context(base_url=server.url, **{**LAPTOP, **options}))
+        contexts.append(browser.new_context(**{"base_url": server.url, **LAPTOP, **options}))
         return contexts[-1].new_page()
 
     yield opened

@@ -1,0 +1,694 @@
+"""A class that draws: many sessions over real websockets against one freshly started server. Prints JSON lines.
+
+    python benchmarks/classroom.py                        # 30 sessions, five minutes
+    python benchmarks/classroom.py --training             # the same while one of them trains a network
+    python benchmarks/classroom.py --knee --seconds 30    # more and more, until the 95th percentile passes one second
+    python benchmarks/classroom.py --soak                 # half an hour of 10 that also change pages and upload
+
+A session is a small client that says what the browser's part of Streamlit says (protobuf messages over
+/_stcore/stream); thirty browsers would measure the browsers. Every two seconds it draws one stroke, and between two
+digits it clears. Every answer is checked: the image must be the drawing with all its strokes, and label and
+probabilities what Keras gives for it in another process before the class comes in. A stroke that is still unanswered
+when the next one is drawn counts until the answer that shows it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import json
+import os
+import random
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import loky
+import numpy as np
+import psutil
+import requests
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from cnnviz import memory as memory_rounds  # noqa: E402
+from cnnviz.data.generator import STYLES, sketch, writer  # noqa: E402
+from cnnviz.inputs import normalise, parse_strokes, rasterise  # noqa: E402
+from cnnviz.inputs.pictures import for_network  # noqa: E402
+from cnnviz.inputs.samples import samples  # noqa: E402
+
+MODEL = "lenet5"
+EVERY = 2.0
+"""Seconds from one stroke to the next; a drawing is cleared halfway."""
+SETTLED = 3.0
+"""Seconds before anything is measured: the last ones have just come in."""
+SPREAD = 0.2
+"""Seconds from one session's coming in to the next one's."""
+PATIENCE = 30.0
+"""Seconds after which an answer is given up."""
+QUIET = 1.0
+"""Seconds without a message after which a finished page shows what it will show."""
+DIGITS = 300
+"""How many different digits a class draws."""
+PICTURES = 20
+"""How many of them are uploaded as pictures too."""
+CLOSE = 1e-5
+"""How far a probability may be from the one that is computed offline, one image or a batch of another size."""
+KNEE = 1000
+"""Milliseconds that the 95th percentile has passed at the knee."""
+FORGOTTEN = 5
+"""Seconds after which the server forgets who has left; Streamlit's own two minutes would only be waited for."""
+GROWTH = 1.25
+"""How many times as many sessions the next stage of the knee has."""
+
+
+# What is drawn, and what the network answers to it
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A digit with some of its strokes: each as the sketchpad writes it, and what must come back.
+
+    image: float32 (28, 28, 1). chances: float32 (10,). link: as the sketchpad writes it into the address.
+    """
+
+    strokes: tuple[str, ...]
+    link: str
+    image: np.ndarray
+    chances: np.ndarray
+
+    @property
+    def label(self) -> str:
+        return str(int(self.chances.argmax()))
+
+
+def digits() -> list[list[dict]]:
+    """Digits of two strokes and more, samples and generated: each a list of strokes as the sketchpad sends them."""
+    rng = np.random.default_rng(1)
+    drawn = [sample.strokes for sample in samples().values() if len(sample.strokes) > 1]
+    styles = [style for style in STYLES if len(style.outlines) > 1]
+    while len(drawn) < DIGITS:
+        strokes = sketch(styles[rng.integers(len(styles))], writer(rng), rng)
+        drawn.append([{"points": stroke.points.round(4).ravel().astype(float).round(4).tolist(),
+                       "width": round(float(stroke.width), 3)} for stroke in strokes])  # fmt: skip
+    return drawn
+
+
+def to_text(stroke: dict) -> str:
+    """The other direction of `as_stroke` in cnnviz.components.sketchpad, as the sketchpad's `toText`, in quotes."""
+    numbers = np.round(np.array([stroke["width"], *stroke["points"]]) * 1e4).astype("<i2")
+    return f'"{base64.b64encode(numbers.tobytes()).decode()}"'
+
+
+def to_link(strokes: list[dict]) -> str:
+    """The other direction of cnnviz.inputs.links, as the sketchpad's `toLink`."""
+    data = bytearray()
+
+    def write(number: int) -> None:
+        while number > 127:
+            data.append(number % 128 | 128)
+            number //= 128
+        data.append(number)
+
+    for stroke in strokes:
+        write(round(stroke["width"] * 1000))
+        write(len(stroke["points"]) // 2)
+        steps = np.diff(np.round(np.array(stroke["points"]).reshape(-1, 2) * 1e4).astype(int), axis=0, prepend=0)
+        for step in steps.ravel().tolist():
+            write(2 * step if step >= 0 else -2 * step - 1)
+    text = base64.urlsafe_b64encode(data).decode().rstrip("=")
+    return text if len(text) <= 4000 else ""
+
+
+def offline(images: np.ndarray) -> np.ndarray:
+    """What the command line's `classify` computes: float32 (n, 28, 28, 1) to probabilities. Runs in a worker."""
+    from cnnviz.nets.quiet import import_keras
+
+    import_keras()
+    from cnnviz.__main__ import predict
+    from cnnviz.nets.build import load_model
+
+    return predict(load_model(MODEL), images)
+
+
+def drawings() -> tuple[list[list[Drawing]], list[Drawing]]:
+    """Every digit as it grows stroke by stroke, and some as pictures (whose one stroke is the file), with what Keras
+    answers to each."""
+    states = [[digit[: count + 1] for count in range(len(digit))] for digit in digits()]
+    inputs = [[normalise(rasterise(parse_strokes(drawn))) for drawn in state] for state in states]
+    files = [cv2.imencode(".png", 255 - state[-1].steps[0].picture)[1].tobytes() for state in inputs[:PICTURES]]
+    images = [each.pixels for state in inputs for each in state]
+    images += [for_network(file, "photo", (28, 28, 1)).pixels for file in files]
+    executor = loky.ProcessPoolExecutor(1)
+    answers = iter(zip(images, executor.submit(offline, np.stack(images)).result(), strict=True))
+    executor.shutdown()
+    drawn = [[Drawing(tuple(map(to_text, part)), to_link(part), *next(answers)) for part in state] for state in states]
+    return drawn, [Drawing((file,), "", *next(answers)) for file in files]
+
+
+# A session
+
+
+@dataclass
+class Sent:
+    """A stroke that was sent, or a clearing: when, and what must be shown for it (None: an empty sketchpad)."""
+
+    at: float
+    drawing: Drawing | None
+
+
+class Figures:
+    """What all sessions measure together, from now on; milliseconds."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self.answers: list[float] = []
+        self.maps: list[float] = []
+        self.errors: list[str] = []
+        self.strokes = self.clearings = self.overtaken = self.checked = self.lost = self.received = 0
+
+
+@dataclass
+class Classroom:
+    """The server's address, what is drawn there, and what is measured now."""
+
+    url: str
+    digits: list[list[Drawing]]
+    pictures: list[Drawing]
+    figures: Figures = field(default_factory=Figures)
+
+
+def unpack(packed: bytes) -> dict[str, np.ndarray]:
+    """The arrays that cnnviz.components.packing has packed."""
+    length = int.from_bytes(packed[:4], "little")
+    arrays = {}
+    for name, entry in json.loads(packed[4 : 4 + length])["arrays"].items():
+        count = int(np.prod(entry["shape"], dtype=int))
+        array = np.frombuffer(packed, entry["type"], count, 4 + length + entry["offset"])
+        arrays[name] = array.reshape(entry["shape"])
+    return arrays
+
+
+class Session:
+    """One visitor of the Draw page: comes in, draws and goes. Everything that comes back is checked."""
+
+    def __init__(self, room: Classroom, number: int) -> None:
+        self.room = room
+        self.random = random.Random(number)
+        self.history: list[str] = []
+        self.link = ""
+        self.waiting: deque[Sent] = deque()
+        self.shown: Drawing | None = None
+        self.asked: Drawing | None = None
+        self.last = 0.0
+        self.doing = "coming in"
+        self.states: dict[str, WidgetState] = {}  # what the page's widgets hold, by their ids
+        self.fragments: dict[str, str] = {}  # the fragment that a widget belongs to, by its id
+        self.elements: dict[str, Any] = {}  # what is on the page, by label or component
+        self.page = ""
+        self.heading: tuple[float, str] | None = None
+        self.repeat: tuple[float, str] | None = None  # the fragment that the page wants run again and again, in seconds
+        self.places: asyncio.Queue = asyncio.Queue()  # where files can be uploaded to
+        self.ended = asyncio.Event()
+        self.going = True
+
+    # Coming and going
+
+    async def enter(self) -> None:
+        """Open the page as a browser does, and wait until it is there with its first picture of the network."""
+        self.http = requests.Session()
+        for path in "/", "/_stcore/health", "/_stcore/host-config":
+            (await asyncio.to_thread(self.http.get, self.room.url + path, timeout=PATIENCE)).raise_for_status()
+        cookies = self.http.cookies.get_dict()
+        self.token = cookies["_streamlit_xsrf"]
+        cookies["cnnviz_visitor"] = f"{self.random.getrandbits(128):032x}"
+        self.socket = await connect(
+            self.room.url.replace("http", "ws") + "/_stcore/stream",
+            origin=self.room.url,
+            subprotocols=["streamlit", self.token],
+            additional_headers={"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())},
+            max_size=None,
+            max_queue=None,
+            open_timeout=PATIENCE,
+            ping_timeout=None,
+        )
+        self.listening = asyncio.create_task(self.listen())
+        await self.ask()
+        await self.end()
+
+    async def leave(self) -> None:
+        await self.socket.close()
+        await self.listening
+        self.http.close()
+
+    async def ask(self, *changed: WidgetState, page: str = "", fragment: str = "") -> None:
+        """Have the server run the page, or a fragment of it."""
+        self.ended.clear()
+        message = BackMsg()
+        client = message.rerun_script
+        client.query_string = f"drawing={self.link}" if self.link else ""
+        client.page_script_hash = page or self.page
+        client.fragment_id = fragment
+        client.widget_states.widgets.extend([*self.states.values(), *changed])
+        client.context_info.timezone, client.context_info.locale = "UTC", "en-US"
+        client.context_info.url = self.room.url + "/"
+        await self.socket.send(message.SerializeToString())
+
+    async def end(self) -> None:
+        """Wait until the server has run what it was asked to."""
+        await asyncio.wait_for(self.ended.wait(), PATIENCE)
+
+    # What comes back
+
+    async def listen(self) -> None:
+        try:
+            async for data in self.socket:
+                self.take(data, time.perf_counter())
+        except ConnectionClosed as error:
+            self.wrong(f"the connection broke: {error}")
+
+    def wrong(self, what: str) -> None:
+        self.room.figures.errors.append(what)
+
+    def take(self, data: bytes, now: float) -> None:
+        """One message of the server's."""
+        self.room.figures.received += len(data)
+        self.last = now
+        message = ForwardMsg()
+        message.ParseFromString(data)
+        kind = message.WhichOneof("type")
+        if kind == "delta" and message.delta.WhichOneof("type") == "new_element":
+            name = message.delta.new_element.WhichOneof("type")
+            self.see(name, getattr(message.delta.new_element, name), message.delta.fragment_id, now)
+        elif kind == "delta" and message.delta.add_block.HasField("expandable"):
+            self.elements[message.delta.add_block.expandable.label] = message.delta.add_block.expandable
+        elif kind == "new_session":
+            self.page, self.heading = message.new_session.page_script_hash, None
+            self.id = message.new_session.initialize.session_id
+        elif kind == "navigation":
+            self.pages = [page.page_script_hash for page in message.navigation.app_pages]
+        elif kind == "file_urls_response":
+            self.places.put_nowait(message.file_urls_response.file_urls[0])
+        elif kind == "auto_rerun":
+            self.repeat = message.auto_rerun.interval, message.auto_rerun.fragment_id
+        elif kind == "script_finished":
+            if message.script_finished == message.FINISHED_WITH_COMPILE_ERROR:
+                self.wrong("the page could not be compiled")
+            if message.script_finished != message.FINISHED_EARLY_FOR_RERUN:
+                self.ended.set()
+
+    def see(self, name: str, element: Any, fragment: str, now: float) -> None:
+        """One element of the page."""
+        label = element.component_name if name == "bidi_component" else getattr(element, "label", name)
+        self.elements[label] = element
+        if name == "exception" or name == "alert" and element.format == element.ERROR:
+            self.wrong(f"{name}: {getattr(element, 'message', '') or element.body}")
+        elif name == "heading":
+            self.heading = now, element.body
+        elif label == "cnnviz_network":
+            self.check(unpack(element.bytes), now)
+        elif hasattr(element, "id"):
+            self.fragments[element.id] = fragment
+            # What a widget holds before anybody has touched it, as the browser says it with every message.
+            if name == "selectbox" and element.HasField("default"):
+                first = WidgetState(id=element.id, string_value=element.options[element.default])
+                self.states.setdefault(element.id, first)
+            elif name == "button_group":
+                held = [element.options[at].content for at in element.default]
+                self.states.setdefault(element.id, WidgetState(id=element.id, string_array_value={"data": held}))
+
+    def check(self, arrays: dict[str, np.ndarray], now: float) -> None:
+        """Find the stroke that is answered, and compare."""
+        image, chances = arrays["input/output"], arrays["softmax/output"]
+        # Last what is there already: a page that comes back shows it again, before what was asked since.
+        candidates = [*(sent.drawing for sent in self.waiting), self.shown]
+        of = next((at for at, drawing in enumerate(candidates)
+                   if (np.array_equal(image, drawing.image) if drawing else not image.any())), None)  # fmt: skip
+        if of is None:
+            self.wrong(f"an answer to something that was not drawn, while {len(self.waiting)} wait")
+            return
+        figures = self.room.figures
+        if drawing := candidates[of]:
+            said = self.heading[1] if self.heading else "nothing"
+            if said != drawing.label or np.abs(chances - drawing.chances).max() > CLOSE:
+                self.wrong(f"the answer is {said}, the network's own is {drawing.label}")
+            figures.checked += 1
+        if of == len(self.waiting):
+            return
+        answered = [self.waiting.popleft() for _ in range(of + 1)]
+        self.shown = drawing
+        strokes = [sent for sent in answered if sent.drawing and sent.at >= figures.began]
+        figures.overtaken += len(strokes) - bool(drawing and strokes)
+        for sent in strokes:
+            figures.answers.append(1000 * ((self.heading[0] if self.heading else now) - sent.at))
+            figures.maps.append(1000 * (now - sent.at))
+
+    # What it does
+
+    async def draw(self) -> None:
+        """Draw digit after digit, a stroke every EVERY seconds, until it is told to stop."""
+        tick = time.monotonic()
+        while True:
+            for drawing in self.random.choice(self.room.digits):
+                await asyncio.sleep(tick - time.monotonic())
+                if not self.going:
+                    return
+                self.room.figures.strokes += 1
+                await self.change(drawing)
+                tick += EVERY
+            await self.between()
+            tick = max(tick, time.monotonic() + EVERY / 2)
+            await asyncio.sleep(tick - EVERY / 2 - time.monotonic())
+            self.room.figures.clearings += 1
+            await self.change(None)
+
+    async def between(self) -> None:
+        """What is done when a digit is finished: nothing here."""
+
+    async def change(self, drawing: Drawing | None) -> None:
+        """Send the sketch with a stroke more, or cleared, as the sketchpad does."""
+        self.history.append(drawing.strokes[-1] if drawing else "null")
+        link = drawing.link if drawing else ""
+        rest = json.dumps({"cursor": len(self.history), "width": 0.06, "live": False, "link": link or None})
+        text = f'{{"sketch":{{"history":[{",".join(self.history)}],{rest[1:]}}}'
+        pad = self.elements["cnnviz_sketchpad"]
+        self.states[pad.id] = WidgetState(id=pad.id, json_value=text)
+        self.asked, self.doing = drawing, "a stroke"
+        self.waiting.append(Sent(time.perf_counter(), drawing))
+        await self.ask(fragment=self.fragments[pad.id])
+        self.link = link  # the address follows while the pen rests, and is sent with the next stroke
+
+    async def rest(self) -> None:
+        """Wait until what was drawn last is shown. What is not is lost."""
+        deadline = time.monotonic() + PATIENCE
+        while self.waiting and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+            # An empty sketchpad's answer may be to a later clearing than to the first that waits for one.
+            if self.ended.is_set() and time.perf_counter() - self.last > QUIET and self.shown is self.asked:
+                self.room.figures.overtaken += sum(1 for sent in self.waiting if sent.drawing)
+                self.waiting.clear()
+        self.room.figures.lost += sum(1 for sent in self.waiting if sent.drawing)
+        self.waiting.clear()
+        await self.end()  # the rest of the page follows the answer
+
+    async def visit(self, wait: float) -> None:
+        """Come in after some seconds, draw, and go."""
+        await asyncio.sleep(wait)
+        try:
+            await self.enter()
+            await self.draw()
+            await self.rest()
+            await self.leave()
+        except (OSError, TimeoutError, ConnectionClosed, requests.RequestException) as error:
+            self.wrong(f"{type(error).__name__} after {self.doing}: {error}")
+
+
+class Wanderer(Session):
+    """Somebody who looks at another page or has a picture read after each digit."""
+
+    async def between(self) -> None:
+        await self.rest()
+        await self.random.choice([self.look_elsewhere, self.upload])()
+
+    async def look_elsewhere(self) -> None:
+        """Open another page, and come back to the sketchpad."""
+        here, states = self.page, self.states
+        self.doing = "another page"
+        self.states = {}
+        await self.ask(page=self.random.choice([page for page in self.pages if page != here]))
+        await self.end()
+        await asyncio.sleep(self.random.uniform(0.5, EVERY))
+        self.states = states
+        await self.ask(page=here)
+        await self.end()
+
+    async def upload(self) -> None:
+        """Have a picture read, and come back to the sketchpad."""
+        drawn, self.doing = self.shown, "a picture"
+        source = self.states[self.elements["Input"].id].string_array_value
+        source.data[:] = ["Picture"]
+        await self.ask()
+        await self.end()
+        request = BackMsg()
+        request.file_urls_request.request_id, request.file_urls_request.file_names[:] = "1", ["digit.png"]
+        await self.socket.send(request.SerializeToString())
+        place = await asyncio.wait_for(self.places.get(), PATIENCE)
+        picture = self.random.choice(self.room.pictures)
+        # Not over the kept connection, which the server may close at the same moment: a browser tries again then.
+        (await asyncio.to_thread(requests.put, self.room.url + place.upload_url, timeout=PATIENCE,
+                                 cookies=self.http.cookies,
+                                 files={"file": ("digit.png", picture.strokes[0])},
+                                 headers={"X-Xsrftoken": self.token})).raise_for_status()  # fmt: skip
+        state = WidgetState(id=self.elements["A picture of one digit"].id)
+        state.file_uploader_state_value.uploaded_file_info.add(
+            name="digit.png", size=len(picture.strokes[0]), file_id=place.file_id, file_urls=place
+        )
+        self.asked = picture
+        self.waiting.append(Sent(time.perf_counter(), picture))
+        await self.ask(state, fragment=self.fragments[state.id])
+        await self.end()
+        await asyncio.sleep(self.random.uniform(0.5, EVERY))
+        source.data[:] = ["Draw"]
+        self.shown = drawn
+        await self.ask()
+        await self.end()
+
+
+class Teacher(Session):
+    """Somebody who opens the form, has a network trained for as many epochs as there may be, and watches."""
+
+    async def train(self) -> None:
+        """Come in, start, and wait for the first batches."""
+        await self.enter()
+        form = WidgetState(id=self.elements["Retrain"].id, bool_value=True)
+        await self.ask(form)
+        await self.end()
+        epochs, start = self.elements["Epochs"], self.elements["Start training"]
+        await self.ask(form, WidgetState(id=epochs.id, double_value=epochs.max),
+                       WidgetState(id=start.id, trigger_value=True), fragment=self.fragments[start.id])  # fmt: skip
+        self.watching = asyncio.create_task(self.watch())
+        deadline = time.monotonic() + 5 * PATIENCE
+        while not self.heard("batch"):
+            if time.monotonic() > deadline:
+                sys.exit(f"No run has begun: {self.room.figures.errors}")
+            await asyncio.sleep(0.5)
+
+    async def watch(self) -> None:
+        """Have the page look again at the run as often as it wants to."""
+        while True:
+            await asyncio.sleep(self.repeat[0] if self.repeat else 0.1)
+            if self.repeat:
+                await self.ask(fragment=self.repeat[1])
+
+    def heard(self, kind: str) -> list[dict]:
+        """What the run has said of one kind."""
+        texts = [file.read_text() for file in Path(os.environ["CNNVIZ_RUNS"]).glob("*/events.jsonl")]
+        said = [json.loads(line) for text in texts for line in text.splitlines()]
+        return [one for one in said if one["event"] == kind]
+
+    async def leave(self) -> None:
+        self.watching.cancel()
+        await super().leave()
+
+
+# A class
+
+
+class Class:
+    """Sessions that draw at the same time, and what is measured of them and of the server."""
+
+    def __init__(self, room: Classroom, server: psutil.Process, kind: type[Session] = Session) -> None:
+        self.room, self.server, self.kind = room, server, kind
+        self.sessions: list[Session] = []
+        self.tasks: list[asyncio.Task] = []
+
+    async def join(self, count: int) -> None:
+        """Let sessions come in one after another until there are so many; back when all draw."""
+        new = [self.kind(self.room, number) for number in range(len(self.sessions), count)]
+        self.sessions += new
+        # Not in step: strokes that fall together by the clock would wait for one another.
+        waits = [number * SPREAD + session.random.uniform(0, EVERY) for number, session in enumerate(new)]
+        self.tasks += [asyncio.create_task(session.visit(wait)) for session, wait in zip(new, waits, strict=True)]
+        await asyncio.sleep(len(new) * SPREAD + EVERY + SETTLED)
+
+    async def leave(self) -> None:
+        for session in self.sessions:
+            session.going = False
+        await asyncio.gather(*self.tasks)
+        self.sessions, self.tasks = [], []
+
+    def clocks(self) -> dict[str, float]:
+        """CPU seconds so far: of the web process and its workers, of this client, and of the whole machine."""
+        workers = {name: worker for worker in self.server.children(recursive=True) if (name := role(worker))}
+        busy = psutil.cpu_times()
+        return {
+            "web": sum(self.server.cpu_times()[:2]),
+            "tracer": sum(workers["tracer"].cpu_times()[:2]),
+            "trainer": sum(workers["trainer"].cpu_times()[:2]) if "trainer" in workers else 0.0,
+            "client": time.process_time(),
+            "machine": sum(busy) - busy.idle - getattr(busy, "iowait", 0),
+            "at": time.monotonic(),
+        }
+
+    async def measure(self, seconds: float) -> Callable[[str], dict]:
+        """Look on for some seconds. Returns what makes the line, whose strokes may still be answered after them."""
+        figures = self.room.figures = Figures()
+        began, late = self.clocks(), 0.0
+        while (left := seconds - (time.monotonic() - began["at"])) > 0:
+            before = time.monotonic()
+            await asyncio.sleep(min(0.1, left))
+            late = max(late, time.monotonic() - before - 0.1)
+        ended = self.clocks()
+        spent = {part: ended[part] - began[part] for part in ended}
+        return partial(line, figures=figures, sessions=len(self.sessions), spent=spent, late=late)
+
+
+def line(name: str, figures: Figures, sessions: int, spent: dict[str, float], late: float) -> dict:
+    """What is printed of one measurement. A message of a session's is a stroke or a clearing."""
+    messages = max(figures.strokes + figures.clearings, 1)
+    seconds = spent.pop("at")
+    cores = {part: round(busy / seconds, 2) for part, busy in spent.items()}
+    machine = cores.pop("machine")
+    cores |= {"others": round(machine - sum(cores.values()), 2), "there": psutil.cpu_count()}
+    median, p95 = np.percentile(figures.answers or [np.nan], [50, 95]).round(2).tolist()
+    middle, high = np.percentile(figures.maps or [np.nan], [50, 95]).round(2).tolist()
+    return {
+        "name": name, "unit": "ms", "median": median, "p95": p95, "runs": len(figures.answers), "maps_median": middle,
+        "maps_p95": high, "sessions": sessions, "seconds": round(seconds, 1), "strokes": figures.strokes,
+        "clearings": figures.clearings, "checked": figures.checked, "overtaken": figures.overtaken,
+        "lost": figures.lost, "errors": len(figures.errors), "first_errors": sorted(set(figures.errors))[:3],
+        "kilobytes_a_message": round(figures.received / messages / 1000, 1),
+        "web_cpu_ms_a_message": round(1000 * spent["web"] / messages, 2),
+        "tracer_cpu_ms_a_message": round(1000 * spent["tracer"] / messages, 2), "cores": cores,
+        "client_late_ms": round(1000 * late, 1),
+    }  # fmt: skip
+
+
+def role(worker: psutil.Process) -> str:
+    """What a child of the server's does; the nice one trains."""
+    if "popen_loky" not in " ".join(worker.cmdline()):
+        return ""
+    return "trainer" if worker.nice() else "tracer"
+
+
+def memory(server: psutil.Process) -> dict[str, float]:
+    """Resident megabytes of the web process and of its workers."""
+    workers = {name: worker for worker in server.children(recursive=True) if (name := role(worker))}
+    each = {"web": server, **workers}
+    return {name: round(process.memory_info().rss / 2**20, 1) for name, process in each.items()}
+
+
+async def come_and_go(room: Classroom, strokes: int = 3) -> None:
+    """One visitor, who draws a little. TensorFlow has started then, and who has left before is forgotten."""
+    session = Session(room, 0)
+    stay = asyncio.create_task(session.visit(0))
+    while not stay.done() and len(session.history) < strokes:
+        await asyncio.sleep(0.1)
+    session.going = False
+    await stay
+    await asyncio.sleep(memory_rounds.EVERY + 1)
+
+
+async def lesson(room: Classroom, server: psutil.Process, options: argparse.Namespace) -> AsyncIterator[dict]:
+    """A class of some size for some time; with a network in training beside it if that is asked for."""
+    await come_and_go(room)
+    yield {"name": "memory_before", "unit": "MB", **(before := memory(server))}
+    these = Class(room, server)
+    teacher = Teacher(room, -1)
+    if options.training:
+        await teacher.train()
+    await these.join(options.sessions)
+    measured = await these.measure(options.seconds)
+    during = memory(server)
+    await these.leave()
+    name = "classroom_while_training" if options.training else "classroom"
+    yield measured(name)
+    yield {"name": f"{name}_memory", "unit": "MB", **during,
+           "a_session": round((during["web"] - before["web"]) / options.sessions, 2)}  # fmt: skip
+    if options.training:
+        said, over = teacher.heard("batch"), [teacher.heard(kind) for kind in ("done", "failed", "stopped")]
+        speeds = [batch["images_per_second"] for batch in said[len(said) // 2 :]]
+        yield {"name": "training_beside", "unit": "images/s", "median": round(float(np.median(speeds)), 1),
+               "epochs": len(teacher.heard("epoch")), "over_before_the_end": any(over)}  # fmt: skip
+        await teacher.leave()
+    await asyncio.sleep(FORGOTTEN + 1)
+    await come_and_go(room)
+    after = memory(server)
+    yield {"name": "memory_after", "unit": "MB", **after, "by_before": round(after["web"] / before["web"], 3)}
+
+
+async def knee(room: Classroom, server: psutil.Process, options: argparse.Namespace) -> AsyncIterator[dict]:
+    """More and more sessions, until the 95th percentile passes KNEE; the last number of them that stayed below it."""
+    await come_and_go(room)
+    these, count, held = Class(room, server), options.sessions, 0
+    while True:
+        await these.join(count)
+        stage = (await these.measure(options.seconds))("stage")
+        yield stage
+        if not stage["p95"] <= KNEE:
+            break
+        held, count = count, max(round(count * GROWTH), count + 1)
+    await these.leave()
+    yield {"name": "knee", "unit": "sessions", "median": held, "passed_at": count, "lost": room.figures.lost}
+
+
+async def soak(room: Classroom, server: psutil.Process, options: argparse.Namespace) -> AsyncIterator[dict]:
+    """Sessions that change pages and upload pictures as well: does any process grow?"""
+    await come_and_go(room)
+    these = Class(room, server, Wanderer)
+    await these.join(options.sessions)
+    found = {"start": memory(server)}
+    for part in "middle", "end":
+        measured = await these.measure(options.seconds / 2)
+        found[part] = memory(server)
+        yield measured(f"soak_to_the_{part}")
+    await these.leave()
+    for name, megabytes in found["end"].items():
+        each = {part: one.get(name) for part, one in found.items()}
+        yield {"name": f"soak_memory_{name}", "unit": "MB", **each, "by_middle": round(megabytes / each["middle"], 3)}
+
+
+MODES = {"knee": knee, "lesson": lesson, "soak": soak}
+
+
+async def hold(mode: Callable, room: Classroom, server: psutil.Process, options: argparse.Namespace) -> None:
+    async for said in mode(room, server, options):
+        print(json.dumps({**said, "load": round(os.getloadavg()[0], 2)}), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--sessions", type=int, help="how many (30; with --soak 10); with --knee: to begin with")
+    parser.add_argument(
+        "--seconds", type=float, help="how long each number of them is measured (300; with --soak 1800)"
+    )
+    parser.add_argument("--training", action="store_true", help="one more visitor trains a network meanwhile")
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--knee", action="store_true", help=f"ever more sessions, until the answers take {KNEE} ms")
+    modes.add_argument("--soak", action="store_true", help="sessions that also change pages and upload pictures")
+    options = parser.parse_args()
+    mode = "knee" if options.knee else "soak" if options.soak else "lesson"
+    options.sessions = options.sessions or (10 if options.soak else 30)
+    options.seconds = options.seconds or (1800 if options.soak else 300)
+    room = Classroom("", *drawings())
+    from run import OURS, serving
+
+    with serving(OURS, "--server.disconnectedSessionTTL", str(FORGOTTEN)) as (url, server):
+        room.url = url
+        asyncio.run(hold(MODES[mode], room, server, options))
+
+
+if __name__ == "__main__":
+    main()

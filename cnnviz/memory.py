@@ -1,0 +1,40 @@
+"""What the web process does so that the memory of those who have left goes back to the machine."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+import threading
+import time
+from functools import cache
+
+EVERY = 5
+"""Seconds between two looks at what can be given back."""
+ARENAS = 1
+"""Heaps of the C library's, at most: it would make eight a core, and every rerun has a thread of its own."""
+M_ARENA_MAX = -8
+
+
+@cache
+def tidy() -> None:
+    """Collect and give back from now on. Once a process; further calls do nothing.
+
+    A session that has left is a ring of objects, which only the collector's rare, complete rounds find; and freed
+    memory between what is still in use stays with the process until the C library is asked for it.
+    """
+    gc.freeze()  # modules and caches are never garbage: a round looks at sessions only, and takes milliseconds
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if not hasattr(libc, "malloc_trim"):  # it is glibc's own
+        libc = None
+    else:
+        libc.mallopt(M_ARENA_MAX, ARENAS)
+
+    def work() -> None:
+        while True:
+            time.sleep(EVERY)
+            gc.collect()
+            if libc:
+                libc.malloc_trim(0)
+
+    threading.Thread(target=work, name="tidy", daemon=True).start()

@@ -1,0 +1,69 @@
+"""What this server allows. Each bound has one number, one environment variable that changes it, and one sentence for
+who meets it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A number that whoever runs the server may change.
+
+    Attributes:
+        variable: the environment variable that changes it.
+        most: the largest number that the variable may hold; the least is 1.
+        said: the sentence for who meets the bound, with the number as `{value}`.
+    """
+
+    variable: str
+    default: int
+    most: int
+    said: str
+
+    @property
+    def value(self) -> int:
+        """The number in force. Raises ValueError: the variable holds none, or one that is out of bounds."""
+        text = os.environ.get(self.variable, "")
+        value = int(text) if text else self.default
+        if not 1 <= value <= self.most:
+            raise ValueError
+        return value
+
+    @property
+    def sentence(self) -> str:
+        """What is said to who meets it."""
+        return self.said.format(value=self.value)
+
+
+STROKES = Bound("CNNVIZ_MAX_STROKES", 10, 1_000,
+                "At most {value} strokes a second are answered: this one is, in a moment.")  # fmt: skip
+RUNS = Bound("CNNVIZ_MAX_RUNS_A_DAY", 50, 10_000,
+             "{value} runs a day is what one visitor may start here, and this would be more: go on tomorrow, or "
+             "delete some that you do not need.")  # fmt: skip
+QUEUE = Bound("CNNVIZ_MAX_QUEUE", 30, 10_000,
+              "{value} runs are waiting, which is as many as this server lets wait: start yours when one has "
+              "ended.")  # fmt: skip
+DISK = Bound("CNNVIZ_MAX_RUNS_GB", 20, 100_000,
+             "The runs fill the {value} GB that they have on this server: delete some on the Runs page "
+             "first.")  # fmt: skip
+BOUNDS = STROKES, RUNS, QUEUE, DISK
+"""Strokes a second of one session; runs of one visitor in 24 hours; runs in the queue; gigabytes of all runs."""
+
+
+def teachers() -> frozenset[str]:
+    """The e-mail addresses in $CNNVIZ_TEACHERS, separated by commas: who signs in with one of them is a teacher."""
+    return frozenset(one.strip().lower() for one in os.environ.get("CNNVIZ_TEACHERS", "").split(",") if one.strip())
+
+
+def wrong() -> str:
+    """What is wrong with the variables, in a sentence; empty if nothing is."""
+    for bound in BOUNDS:
+        try:
+            _ = bound.value
+        except ValueError:
+            return (f"{bound.variable} is {os.environ[bound.variable]!r}: it takes a whole number from 1 to "
+                    f"{bound.most:,}.")  # fmt: skip
+    return ""

@@ -1,0 +1,130 @@
+"""Training on a real Dask cluster: real processes, a worker killed, the scheduler gone and there again."""
+
+import sys
+from dataclasses import replace
+from importlib.util import find_spec
+
+import pytest
+
+if not find_spec("distributed"):
+    pytest.skip("Dask is not installed: pip install -r requirements-cluster.txt", allow_module_level=True)
+
+import cluster_demo as demo
+from test_pages import opened
+
+from cnnviz import workers
+from cnnviz.cluster import Cluster, Worker
+from cnnviz.training import runs
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNVIZ_RUNS", str(tmp_path / "runs"))
+    return tmp_path
+
+
+def curve(run: runs.Run) -> list[tuple[float, ...]]:
+    return [(epoch["loss"], epoch["val_loss"], epoch["val_accuracy"]) for epoch in runs.story(run).epochs]
+
+
+def runs_page():
+    app = opened()
+    app.switch_page("pages/runs.py").run()
+    assert not app.exception
+    return app
+
+
+def test_a_cluster_through_a_killed_worker_and_a_lost_scheduler(folder, monkeypatch):
+    log = folder / "dask.txt"
+    with demo.up(log) as there:
+        cluster, trainers = there.cluster, there.trainers
+        every, victim, killed = demo.four_runs(there)
+        told = runs.story(victim)
+        assert [runs.story(run).state for run in every] == ["done"] * 4
+        assert told.started["from_epoch"] >= 2, "from its last finished epoch"
+        assert told.started["place"] != killed
+        assert [curve(run) for run in every] == [curve(victim)] * 4, "to the last digit"
+        # A run that asks for a GPU gets the worker that says it has one, though others have nothing to do either.
+        asking = runs.create(replace(demo.CONFIG, device="gpu:0"))
+        trainers.submit(asking)
+        demo.until(lambda: runs.story(asking).state == "failed", "the worker's answer")
+        assert "gpu:0 is not here" in runs.story(asking).message
+        # The page says where each run is, and not what another visitor's is called.
+        monkeypatch.setattr(workers.TRAINERS, "where", cluster)
+        monkeypatch.setattr(workers.TRAINERS, "start", lambda: None)  # the other queue asks already
+        lost = runs.create(replace(demo.CONFIG, epochs=100, batch_size=4), "secret", "somebody")
+        trainers.submit(lost)
+        demo.until(lambda: any(worker.run == lost.id for worker in cluster.workers), "the run at a worker")
+        app = runs_page()
+        assert f"{demo.WORKERS - 1} workers, 1 busy" in app.caption[-1].value
+        shown = app.dataframe[-1].value
+        assert set(shown["worker"]) == there.nannies.keys() - {killed}
+        assert [name for name in shown["run"] if name] == ["another visitor's"]
+        assert "GPU 1" in set(shown["resources"])
+        demo.until(lambda: runs.story(lost).epochs, "an epoch")
+        # The whole cluster is killed under it: nothing is lost, and one sentence says what is wrong.
+        for process in there.scheduler, *(nanny for name, nanny in there.nannies.items() if name != killed):
+            demo.kill(process)
+        demo.until(lambda: cluster.trouble, "the scheduler's end")
+        late = runs.create(replace(demo.CONFIG, epochs=1))
+        trainers.submit(late)
+        demo.until(lambda: runs.story(late).state == "failed", "the sentence")
+        assert "can't be reached" in runs.story(late).message
+        assert "can't be reached" in runs_page().error[-1].value
+        demo.until(lambda: not trainers.holds(lost), "the end of the lost run")
+        assert runs.story(lost).state == "interrupted"
+        finished = len(runs.story(lost).epochs)
+        # It is there again, with a worker: both go on.
+        port = int(cluster.address.rpartition(":")[2])
+        with demo.scheduler(port, log), demo.worker(port, "new", log):
+            demo.until(lambda: cluster.workers, "a worker")
+            for run in lost, late:
+                runs.ask_again(run)
+                trainers.submit(run)
+            demo.until(lambda: runs.story(lost).state == "running", "its turn")
+            assert runs.story(lost).started["from_epoch"] == finished >= 1
+            lost.stop()
+            demo.until(lambda: runs.story(lost).state == "stopped", "its end")
+            demo.until(lambda: runs.story(late).state == "done", "the end of the other one")
+
+
+def test_a_run_that_no_worker_can_do_says_what_it_waits_for():
+    cluster = Cluster("tcp://127.0.0.1:1", workers.train)
+    on_gpu, on_any = (runs.create(replace(demo.CONFIG, device=device)) for device in ("gpu:0", "auto"))
+    assert (cluster.lacking(on_any), cluster.room(on_any, 0)) == ("", False), "nobody knows yet"
+    cluster.looked = True
+    assert cluster.lacking(on_any) == "Waiting: the cluster does not have a worker now."
+    cluster.workers = (Worker("one", "here", 1, 0, 0),)
+    assert (cluster.lacking(on_any), cluster.room(on_any, 0)) == ("", True)
+    assert cluster.lacking(on_gpu) == "Waiting: the cluster does not have a worker with a GPU now."
+    assert (cluster.room(on_gpu, 0), cluster.gpus()) == (False, [])
+    cluster.workers += (Worker("two", "here", 1, 0, 0, {"GPU": 1.0}),)
+    assert (cluster.lacking(on_gpu), cluster.room(on_gpu, 0), len(cluster.gpus())) == ("", True, 1)
+    busy = Worker("one", "here", 1, 0, 0, tasks=(f"train-{on_any.id}-0123abcd", "somebody's-own"))
+    cluster.workers = (busy,)
+    assert busy.run == on_any.id
+    assert not cluster.room(on_any, 0)
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "tcp://no.such.computer.invalid:8786"])
+def test_an_address_where_nobody_is_gets_a_sentence(address):
+    trainers = workers.Trainers(Cluster(address, workers.train))
+    run = runs.create(demo.CONFIG)
+    trainers.submit(run)
+    demo.until(lambda: runs.story(run).state == "failed", "the sentence")
+    assert f"The cluster's scheduler at {address} can't be reached" in runs.story(run).message
+    assert trainers.place(run) == 0
+
+
+def test_without_dask_it_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    cluster = Cluster("tcp://127.0.0.1:1", workers.train)
+    cluster.refresh()
+    assert "pip install -r requirements-cluster.txt" in cluster.trouble
+
+
+def test_a_worker_that_does_not_see_the_runs_folder_says_so():
+    run = runs.create(demo.CONFIG)
+    run.delete()
+    with pytest.raises(runs.RunError, match="does not see"):
+        workers.train(run)

@@ -1,0 +1,84 @@
+"""A visitor without a browser: speaks Streamlit's messages over a real websocket, and may say in them what it likes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+from websockets.sync.client import connect
+
+PATIENCE = 60
+
+
+class Visitor:
+    """One session.
+
+    Attributes:
+        elements: what the last rerun put on the page, the kind of each and its message.
+        query: what the address holds; the server may change it.
+    """
+
+    def __init__(self, url: str, query: str = "", page: str = "") -> None:
+        self.line = connect(f"{url.replace('http', 'ws')}/_stcore/stream", max_size=None, open_timeout=PATIENCE)
+        self.query, self.hash = query, ""
+        self.page = page
+        self.elements: list[tuple[str, Any]] = []
+
+    def __enter__(self) -> Visitor:
+        self.socket = self.line.__enter__()
+        self.rerun()
+        return self
+
+    def __exit__(self, *details) -> None:
+        self.line.__exit__(*details)
+
+    def rerun(self, *states: WidgetState) -> None:
+        """Send what widgets are said to hold, and wait until the page is there."""
+        message = BackMsg()
+        message.rerun_script.query_string = self.query
+        message.rerun_script.page_script_hash = self.hash
+        message.rerun_script.page_name = self.page
+        message.rerun_script.widget_states.widgets.extend(states)
+        self.socket.send(message.SerializeToString())
+        while True:
+            answer = ForwardMsg.FromString(self.socket.recv(PATIENCE))
+            match answer.WhichOneof("type"):
+                case "new_session":
+                    self.elements = []
+                case "navigation":
+                    self.hash = answer.navigation.page_script_hash
+                case "page_info_changed":
+                    self.query = answer.page_info_changed.query_string
+                case "delta" if (part := answer.delta.WhichOneof("type")) in ("new_element", "add_block"):
+                    added = getattr(answer.delta, part)
+                    if kind := added.WhichOneof("type"):
+                        self.elements.append((kind, getattr(added, kind)))
+                case "script_finished" if answer.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+                    return
+
+    def id_of(self, name: str) -> str:
+        """The id of the widget with that key or of that component."""
+        for _, element in self.elements:
+            found = getattr(element, "id", "")
+            if found.endswith(f"-{name}") or getattr(element, "component_name", "") == f"cnnviz_{name}":
+                return found
+        raise KeyError(name)
+
+    def said(self, *kinds: str) -> list[str]:
+        """The texts of all elements of these kinds: alert, markdown, heading, progress, exception."""
+        text = {"exception": "message", "progress": "text"}
+        return [getattr(element, text.get(kind, "body")) for kind, element in self.elements if kind in kinds]
+
+
+def state(widget: str, value: Any) -> WidgetState:
+    """What a component is said to hold: any JSON, or any text in its place."""
+    return WidgetState(id=widget, json_value=value if isinstance(value, str) else json.dumps(value))
+
+
+def trigger(widget: str, event: str, value: Any) -> WidgetState:
+    """What a component is said to have sent just now."""
+    text = json.dumps([{"event": event, "value": value}])
+    return WidgetState(id=f"$$STREAMLIT_INTERNAL_KEY_{widget}__events", json_trigger_value=text)
