@@ -28,8 +28,8 @@ class Proxy:
     log: Path
 
     def servers(self) -> list[str]:
-        """The servers that have answered, "host:port", in order."""
-        return [line.rpartition(" ")[2] for line in self.log.read_text().splitlines()]
+        """The servers that have answered, "host:port", in order; not what the proxy has answered itself."""
+        return [server for line in self.log.read_text().splitlines() if (server := line.rpartition(" ")[2]) != "-"]
 
 
 @contextlib.contextmanager

@@ -91,9 +91,12 @@ def calm_page(page):
 
 
 def on_canvas(page: Page, strokes) -> list[list[tuple[float, float]]]:
-    """Strokes of (x, y) in 0..1 as points of the window, the canvas scrolled into it."""
+    """Strokes of (x, y) in 0..1 as points of the window, the canvas scrolled into it.
+
+    Only when the page is complete: what comes in above the canvas would move it from under the pen."""
     canvas = page.locator(CANVAS)
     until(canvas)
+    until(page.locator("[data-test-script-state=notRunning]"))
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     return [[(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke] for stroke in strokes]

@@ -278,11 +278,11 @@ def test_two_do_not_write_into_one_run():
     assert runs.story(run).state == "running"
 
 
-def test_a_forged_checkpoint_is_begun_anew(tmp_path):
+def test_a_forged_checkpoint_is_damaged_and_changes_nothing(tmp_path):
     from cnnviz.nets.quiet import import_keras
 
     import_keras()
-    from cnnviz.training.job import Trainer, split
+    from cnnviz.training.job import Damaged, Trainer, split
 
     run = runs.create(replace(SMALL, augmentation="none", epochs=1))
     train_set, validation, _ = split("digits", 0.1)
@@ -299,6 +299,11 @@ def test_a_forged_checkpoint_is_begun_anew(tmp_path):
     ]
     for changes in forged:
         np.savez(file, **(arrays | changes))
-        assert trainer.restore(file) == {}
+        with pytest.raises(Damaged):
+            trainer.restore(file)
     file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(Damaged):
+        trainer.restore(file)
+    assert all(np.array_equal(part, arrays[f"{at:04d}"]) for at, part in enumerate(trainer.state()))
+    file.unlink()
     assert trainer.restore(file) == {}
