@@ -90,14 +90,24 @@ def calm_page(page):
     page.emulate_media(reduced_motion="null")
 
 
-def on_canvas(page: Page, strokes) -> list[list[tuple[float, float]]]:
-    """Strokes of (x, y) in 0..1 as points of the window, the canvas scrolled into it.
+STILL = """canvas => new Promise(done => {
+  let last = "", frames = 0;
+  const look = () => {
+    const {x, y, width} = canvas.getBoundingClientRect();
+    frames = last === (last = `${x} ${y} ${width}`) ? frames + 1 : 0;
+    frames < 12 ? requestAnimationFrame(look) : done();
+  };
+  look();
+})"""
 
-    Only when the page is complete: what comes in above the canvas would move it from under the pen."""
+
+def on_canvas(page: Page, strokes) -> list[list[tuple[float, float]]]:
+    """Strokes of (x, y) in 0..1 as points of the window, the canvas scrolled into it, and at rest there: while a page
+    opens, what comes in above the canvas moves it."""
     canvas = page.locator(CANVAS)
     until(canvas)
-    until(page.locator("[data-test-script-state=notRunning]"))
     canvas.scroll_into_view_if_needed()
+    canvas.evaluate(STILL)
     box = canvas.bounding_box()
     return [[(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke] for stroke in strokes]
 

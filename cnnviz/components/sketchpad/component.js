@@ -45,6 +45,7 @@ class Sketchpad {
 
   remove() {
     clearTimeout(this.addressing);
+    clearTimeout(this.resting);
     document.removeEventListener("keydown", this.onKey);
     this.resize.disconnect();
   }
@@ -63,6 +64,7 @@ class Sketchpad {
     this.settings.width.value = sketch.width;
     this.settings.live.checked = sketch.live;
     this.stroke = null;
+    clearTimeout(this.resting);
     this.drawn = false; // by hand
     clearTimeout(this.addressing); // it would name what was there before
     this.link = toLink(this.visible());
@@ -104,14 +106,21 @@ class Sketchpad {
     }
     delete this.stroke.path;
     this.draw();
-    if (this.settings.live.checked && performance.now() - this.lastSent >= LIVE_MS) {
-      this.report([...this.history.slice(0, this.cursor), this.stroke]);
-    }
+    if (this.settings.live.checked) this.live();
+  }
+
+  // Where the pen comes to rest is sent too, as soon as it may be.
+  live() {
+    clearTimeout(this.resting);
+    const early = this.lastSent + LIVE_MS - performance.now();
+    if (early > 0) this.resting = setTimeout(() => this.live(), early);
+    else this.report([...this.history.slice(0, this.cursor), this.stroke]);
   }
 
   up(event) {
     if (!this.stroke || event.pointerId !== this.pointer) return;
     const { stroke } = this;
+    clearTimeout(this.resting);
     this.stroke = this.pointer = null;
     this.push(stroke);
   }
