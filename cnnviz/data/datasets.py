@@ -108,7 +108,7 @@ def load(name: str) -> tuple[Split, Split]:
             arrays = {key: packed[key] for key in ("x_train", "y_train", "x_test", "y_test")}
     except FileNotFoundError:
         raise DataError(
-            f"{dataset.title} is not on this computer yet: run `python -m cnnviz datasets {name}`."
+            f"{dataset.title} is not on this computer yet: run python -m cnnviz datasets {name}."
         ) from None
     except PermissionError:
         raise DataError(f"{file} may not be read: change its permissions.") from None
@@ -124,7 +124,7 @@ def load(name: str) -> tuple[Split, Split]:
 
 
 def _damaged(file: Path, name: str) -> DataError:
-    return DataError(f"{file} is damaged: delete it and run `python -m cnnviz datasets {name}`.")
+    return DataError(f"{file} is damaged: delete it and run python -m cnnviz datasets {name}.")
 
 
 def _bundled_digits(dataset: Dataset) -> tuple[Split, Split]:
