@@ -43,7 +43,7 @@ from cnnviz.training.config import (
     from_values,
     parsed,
 )
-from cnnviz.training.recipes import SLOW
+from cnnviz.training.recipes import RECIPES, SLOW
 
 BATCH = 256
 """Images that are predicted at once."""
@@ -378,6 +378,9 @@ def settings(options: argparse.Namespace) -> TrainingConfig:
     flags = {name: value for name, value in flags.items() if value is not None}
     if "blocks" in flags:
         flags.setdefault("preset", "")
+    elif flags.get("preset") and not given:  # with its recipe, as in the app
+        preset(flags["preset"])
+        given = RECIPES[flags["preset"]].as_json() | {"blocks": [], "hidden": []}
     elif "dataset" in flags and not ({"preset", "blocks"} & (flags.keys() | given.keys())):
         flags["preset"] = next(
             name for name in PRESETS if PRESETS[name].dataset == known_dataset(flags["dataset"]).name
@@ -418,12 +421,18 @@ def reproduce(options: argparse.Namespace) -> int:
     import_keras()
     from cnnviz.training.recipes import reproduce
 
-    bar = Bar()
+    bar, status = Bar(), 0
     print("preset", "published", "ours", "epochs", "seconds", sep="\t", flush=True)
-    for row in reproduce(names, options.ship, lambda name, event: bar.hear(event)):
+    for name in names:
+        try:
+            row = reproduce(name, options.ship, bar.hear)
+        except runs.RunError as error:
+            complain(error)
+            status = 1
+            continue
         published = "" if row.published is None else f"{row.published:.4f}"
         print(row.name, published, f"{row.accuracy:.4f}", row.epochs, f"{row.seconds:.0f}", sep="\t", flush=True)
-    return 0
+    return status
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -61,6 +61,11 @@ def may_see(run: runs.Run) -> bool:
     return run.published or mine(run) or me().teacher
 
 
+def may_go_on(run: runs.Run) -> bool:
+    """Whether the visitor may have it learn on: their own, and one from the command line, which nobody owns yet."""
+    return not run.owner or mine(run)
+
+
 def may_publish(run: runs.Run) -> bool:
     """Whether the visitor may show it to everybody, and stop that. A run from the command line is everybody's."""
     return bool(run.owner) and (mine(run) or me().teacher)

@@ -44,8 +44,7 @@ RUNS = Bound("CNNVIZ_MAX_RUNS_A_DAY", 50, 10_000,
              "{value} runs a day is what one visitor may start here, and this would be more: go on tomorrow, or "
              "delete some that you do not need.")  # fmt: skip
 QUEUE = Bound("CNNVIZ_MAX_QUEUE", 30, 10_000,
-              "{value} runs are waiting, which is as many as this server lets wait: start yours when one has "
-              "ended.")  # fmt: skip
+              "The queue is full: it holds {value} at most. Start yours when one of them has begun.")  # fmt: skip
 DISK = Bound("CNNVIZ_MAX_RUNS_GB", 20, 100_000,
              "The runs fill the {value} GB that they have on this server: delete some on the Runs page "
              "first.")  # fmt: skip

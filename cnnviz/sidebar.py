@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 import streamlit as st
@@ -12,10 +12,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from cnnviz import access, data
 from cnnviz.components.visitor import keep_visitor
-from cnnviz.figures.training import curves
 from cnnviz.nets.blocks import POOLINGS, Block, Hidden
 from cnnviz.nets.describe import FUNCTIONS, table
 from cnnviz.nets.presets import PRESETS
+from cnnviz.run_view import LOOK, clock, plain, progress_line, stop_button
 from cnnviz.training import runs, sweeps
 from cnnviz.training.config import (
     ACTIVATIONS,
@@ -33,14 +33,14 @@ from cnnviz.training.config import (
 from cnnviz.training.recipes import PUBLISHED, RECIPES
 from cnnviz.workers import TRAINERS
 
-LOOK = 0.7
-"""Seconds between two looks at what a run says."""
 OWN = "blocks of your own"
 OURS = ("quick-mnist", "small-fashion", "small-cifar", "small-digits")
 """The presets that the form begins with, one for each data set: the quickest that read it well."""
 RATES = [float(f"{digit}e{power}") for power in range(-5, 0) for digit in range(1, 10)] + [1.0, 3.0, 10.0]
 BATCHES = [8, 16, 32, 64, 100, 128, 256, 512, 1024, 2048, 4096]
 DECAYS = [0.0, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1]
+STARTING = threading.Lock()
+"""Held from the look whether something goes on until the next thing does."""
 ONE = "One run at a time: stop yours first, or wait for its end."
 KEEP = {"persist_state": "session"}
 
@@ -53,6 +53,7 @@ def choose_model() -> None:
     options = [*PRESETS, *with_weights]
     if wanted := state.pop("wanted", None):  # another page asks for a run, and perhaps for one of its epochs
         state.model = wanted[0] if wanted[0] in options else options[0]
+        state.pop("epoch", None)
         if wanted[1] is not None:
             state.epoch = wanted[1]
     if state.get("model", options[0]) not in options:  # a run that was deleted
@@ -88,11 +89,15 @@ def choose_epoch(run: runs.Run) -> None:
         best = runs.story(run).best.get("epoch", kept[-1])
     except runs.RunError:  # deleted this moment
         return
+    given = best if best in kept else kept[-1]
     if state.get("epoch") not in kept:
         state.pop("epoch", None)
+    elif state.epoch == state.get("epoch_given"):  # nobody has moved it: it follows what the run has come to
+        state.epoch = given
+    state.epoch_given = given
     with st.container(key="time-machine"):
         st.select_slider(
-            "Time machine: after epoch", kept, value=best if best in kept else kept[-1], key="epoch",
+            "Time machine: after epoch", kept, value=given, key="epoch",
             bind="query-params", help="Every page shows the network as it was then; 0 is before training",
         )  # fmt: skip
 
@@ -116,18 +121,40 @@ def busy() -> bool:
     return bool(own_sweep() or own_run())
 
 
-def start(config: TrainingConfig, title: str) -> None:
-    """Queue a run of the visitor's, and show it.
+@contextlib.contextmanager
+def one_at_a_time(count: int = 1) -> Iterator[None]:
+    """Where something of the visitor's is about to begin, with so many new runs.
 
     Raises:
         RunError: another one goes on, from another tab perhaps; or a bound of the server is met.
     """
-    if busy():
-        raise runs.RunError(ONE)
-    access.check_bounds()
-    run = runs.create(config, title, access.me().id)
-    TRAINERS.submit(run)
+    with STARTING:
+        if busy():
+            raise runs.RunError(ONE)
+        access.check_bounds(count)
+        yield
+
+
+def start(config: TrainingConfig, title: str) -> None:
+    """Queue a run of the visitor's, and show it. Raises RunError: as `one_at_a_time`, or it can't be kept."""
+    with one_at_a_time():
+        run = runs.create(config, title, access.me().id)
+        TRAINERS.submit(run)
     state.started = run.id
+
+
+def go_on(run: runs.Run) -> None:
+    """Queue a run once more. One that nobody owns, from the command line, becomes the visitor's.
+
+    Raises:
+        RunError: as `one_at_a_time`; it is another's; or it can't be written.
+    """
+    if not access.may_go_on(run):
+        raise runs.RunError("Only who started a run can go on with it.")
+    with one_at_a_time(0):
+        run = run.own(access.me().id)
+        runs.ask_again(run)
+        TRAINERS.submit(run)
 
 
 def fill(config: TrainingConfig) -> None:
@@ -231,8 +258,7 @@ def asked() -> tuple[TrainingConfig, DeltaGenerator]:
         st.caption(f"Downloaded first: {data.find(dataset).bytes / 1e6:.0f} MB.")
     preset = choice("Network to train", "preset", [*fitting(dataset), OWN], on_change=take_recipe,
                     help="A preset brings the settings of its recipe along")  # fmt: skip
-    if preset in PUBLISHED and PRESETS[preset].dataset == dataset:
-        st.caption(f"Its recipe; published test accuracy {PUBLISHED[preset]:.2%}.")
+    recipe = st.empty()
     blocks, hidden = own_network() if preset == OWN else ((), ())
     layers = st.container(key="train-layers")
     share = st.slider("Share of the training images, %", 1, 100, key="t_share", **KEEP)
@@ -254,6 +280,9 @@ def asked() -> tuple[TrainingConfig, DeltaGenerator]:
         dataset, share / 100, "" if preset == OWN else preset, blocks, hidden, optimizer, rate, schedule, batch, epochs,
         steps, decay, augmentation, initializer, seed, precision, device,
     )  # fmt: skip
+    if preset in PUBLISHED and PRESETS[preset].dataset == dataset:
+        said = "Its recipe" if config == RECIPES[preset] else "Not its recipe any more"
+        recipe.caption(f"{said}; published test accuracy {PUBLISHED[preset] * 100:g} %.")
     return config, layers
 
 
@@ -291,54 +320,6 @@ def form() -> None:
         st.rerun()
     if waits:
         st.caption(ONE)
-
-
-def show_curves(stories: Mapping[str, runs.Story], live: bool = False) -> None:
-    """Loss and accuracy, side by side where there is room."""
-    for column, name in zip(st.columns(2, gap="medium"), ("loss", "accuracy"), strict=True):
-        figure = curves(stories, name, live)
-        column.plotly_chart(figure, key=f"curves-{name}", config={"displayModeBar": False})
-
-
-def clock(seconds: float) -> str:
-    """Seconds as people say them."""
-    seconds = round(seconds)
-    return f"{seconds} s" if seconds < 60 else f"{seconds // 60} min {seconds % 60:02d} s"
-
-
-def progress_line(run: runs.Run, told: runs.Story) -> str:
-    """Where a run is, in a few words."""
-    if told.state == "waiting":
-        if run.sweep and not TRAINERS.holds(run):
-            return "Waiting for its turn in the sweep."
-        if lacking := TRAINERS.where.lacking(run):
-            return lacking
-        place = TRAINERS.place(run)
-        if place:
-            return f"Waiting: {place} {'run is' if place == 1 else 'runs are'} before it."
-        if told.download:
-            got, of = told.download["done"], told.download["of"]
-            return f"Getting {plain(told.download['what'])}: {got / of:.0%}"
-        return "Starting: Keras is being loaded, about 5 s."
-    last = told.batches[-1] if told.batches else {}
-    parts = [f"Epoch {last.get('epoch', 1)} of {told.started['epochs']}",
-             f"batch {last.get('batch', 0):,} of {told.started['batches']:,}"]  # fmt: skip
-    if last:
-        parts.append(f"{last['images_per_second']:,.0f} images/s")
-    if told.done >= 1:
-        parts.append("testing")
-    elif told.seconds_left is not None:
-        parts.append(f"{clock(told.seconds_left)} left")
-    return " · ".join(parts)
-
-
-def plain(title: str) -> str:
-    """A run's name in Markdown, with nothing in it that Markdown would take for its own.
-
-    Every sign is written as an entity; an invisible joiner behind those of addresses keeps them from becoming links.
-    """
-    return re.sub(r"[!-/:-@[-`{-~](?=(\S?))", lambda sign: f"&#{ord(sign[0])};" + "\u2060" * (
-        sign[0] in ".:/@" and sign[1] != ""), title)  # fmt: skip
 
 
 @st.fragment(run_every=LOOK)
@@ -381,22 +362,6 @@ def sweep_progress(name: str) -> None:
     st.progress(now.done, sweep_line(now))
     if st.button("Open the sweep", icon=":material/tune:", key="open-sweep"):
         st.switch_page("pages/sweeps.py", query_params={"sweep": sweep.id})
-
-
-def stop_button(run: runs.Run, told: runs.Story, key: str) -> None:
-    """Asks a run to stop; one that has not begun is taken out of the queue."""
-    stopping = run.stopping
-    if not st.button("Stopping" if stopping else "Stop", icon=":material/stop:", key=key, disabled=stopping,
-                     help="Keeps the best epoch so far"):  # fmt: skip
-        return
-    try:
-        run.stop()
-        if told.state == "waiting" and TRAINERS.withdraw(run):
-            runs.say_stopped(run, "Stopped before it began.")
-    except runs.RunError as error:
-        st.error(f"It can't be stopped: {error}", icon=":material/error:")
-    else:
-        st.rerun()
 
 
 def sign_in() -> None:

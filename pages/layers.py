@@ -5,8 +5,8 @@ import streamlit as st
 from cnnviz.nets.describe import table
 from cnnviz.nets.presets import PRESETS
 from cnnviz.nets.weights import load_card
+from cnnviz.run_view import plain
 from cnnviz.session import selected_model
-from cnnviz.sidebar import plain
 from cnnviz.training import runs
 
 MODEL = selected_model()

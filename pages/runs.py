@@ -9,8 +9,9 @@ import streamlit as st
 
 from cnnviz import access, settings
 from cnnviz.figures.training import COLOURS
+from cnnviz.run_view import LOOK, clock, plain, show_curves, show_downloads
 from cnnviz.session import selected_model
-from cnnviz.sidebar import LOOK, clock, open_form, plain, show_curves
+from cnnviz.sidebar import open_form
 from cnnviz.training import runs
 from cnnviz.training.config import differences
 from cnnviz.workers import TRAINERS
@@ -33,12 +34,14 @@ def row(run: runs.Run, told: runs.Story) -> dict[str, object]:
         "state": told.state,
         **({"place": told.started.get("place")} if TRAINERS.where.address else {}),
         "test accuracy": told.end.get("test_accuracy"),
+        "test loss": told.end.get("test_loss"),
         "validation": told.best.get("val_accuracy"),
         "epochs": f"{len(told.epochs)}/{config.epochs}",
         "seconds": round(sum(epoch["seconds"] for epoch in told.epochs), 1),
         "data": config.dataset,
         "share": config.share,
-        "network": config.preset or "own blocks",
+        "network": config.preset or said("blocks", config.blocks),
+        "dense layers": "" if config.preset else said("hidden", config.hidden),
         "parameters": sum(run.network.parameters()),
         "optimizer": config.optimizer,
         "learning rate": config.learning_rate,
@@ -46,7 +49,11 @@ def row(run: runs.Run, told: runs.Story) -> dict[str, object]:
         "batch": config.batch_size,
         "weight decay": config.weight_decay,
         "augmentation": config.augmentation,
+        "first weights": config.initializer,
         "seed": config.seed,
+        "batches an epoch": str(config.steps or "all"),
+        "precision": config.precision,
+        "device": told.started.get("device", config.device),
         "started": datetime.fromtimestamp(run.created),
         "id": run.id,
     }
@@ -58,6 +65,7 @@ def columns() -> dict[str, object]:
     return {
         "name": kinds.TextColumn(pinned=True),
         "test accuracy": kinds.NumberColumn(format="percent"),
+        "test loss": kinds.NumberColumn(format="%.4f"),
         "validation": kinds.NumberColumn(format="percent"),
         "share": kinds.NumberColumn(format="percent"),
         "parameters": kinds.NumberColumn(format="localized"),
@@ -70,7 +78,7 @@ def columns() -> dict[str, object]:
 def said(name: str, value: object) -> str:
     """A setting in a few words."""
     if name in ("blocks", "hidden"):
-        return f"{len(value)} {name}"
+        return " + ".join(map(str, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value) or "own blocks"
 
 
@@ -111,6 +119,7 @@ def act(run: runs.Run) -> None:
     if not access.mine(run):
         st.caption("Only who started a run can rename or delete it.")
     st.caption(f"{told.state}, {clock(sum(epoch['seconds'] for epoch in told.epochs))}. {plain(told.message)}")
+    show_downloads(run, told)
 
 
 def changed(allowed: Callable[[runs.Run], bool], name: str, change: Callable[[runs.Run], object]) -> None:

@@ -6,19 +6,9 @@ import streamlit as st
 
 from cnnviz import access
 from cnnviz.figures.sweeps import Scale, parallel
+from cnnviz.run_view import LOOK, plain
 from cnnviz.session import selected_model
-from cnnviz.sidebar import (
-    BATCHES,
-    DECAYS,
-    KEEP,
-    LOOK,
-    ONE,
-    RATES,
-    busy,
-    own_sweep,
-    plain,
-    sweep_line,
-)  # fmt: skip
+from cnnviz.sidebar import BATCHES, DECAYS, KEEP, ONE, RATES, busy, one_at_a_time, own_sweep, sweep_line
 from cnnviz.sweeping import CONDUCTOR
 from cnnviz.training import runs, sweeps
 from cnnviz.training.config import LIMITS, ConfigError, TrainingConfig
@@ -66,7 +56,8 @@ def show_actions(sweep: Sweep, now: Standing) -> None:
                       args=(sweep,), disabled=sweep.stopping)  # fmt: skip
         elif now.state != "done" and st.button("Go on", icon=":material/resume:", key="go-on-sweep", type="primary",
                                                disabled=busy(), help="With what is left to do"):  # fmt: skip
-            CONDUCTOR.conduct(sweep)
+            with one_at_a_time(0):
+                CONDUCTOR.conduct(sweep)
             st.rerun()
         if now.best:
             run = now.best[0]
@@ -243,11 +234,9 @@ def form(base: TrainingConfig) -> None:
     if st.button("Start the sweep", type="primary", icon=":material/play_arrow:", key="s_start",
                  disabled=bool(wrong) or busy()):  # fmt: skip
         try:
-            if busy():
-                raise runs.RunError(ONE)
-            access.check_bounds(number)
-            sweep = sweeps.create(base, axes, method, count, points, seed, halving, title, access.me().id)
-            CONDUCTOR.conduct(sweep)
+            with one_at_a_time(number):
+                sweep = sweeps.create(base, axes, method, count, points, seed, halving, title, access.me().id)
+                CONDUCTOR.conduct(sweep)
         except (runs.RunError, ConfigError) as error:
             st.error(str(error), icon=":material/error:")
             return

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-
 import numpy as np
 import streamlit as st
 
 from cnnviz import access, data
-from cnnviz.components import gallery, kernels
+from cnnviz.components import gallery, kernels, network
 from cnnviz.components.kernels import Panel
 from cnnviz.figures import percent
 from cnnviz.figures.training import confusion
 from cnnviz.nets.weights import Weights, WeightsError, model_of, read_weights
+from cnnviz.run_view import LOOK, plain, progress_line, show_curves, show_downloads, stop_button
 from cnnviz.session import current_input, selected_model, test_part, traced
-from cnnviz.sidebar import LOOK, open_form, own_run, plain, progress_line, show_curves, stop_button
+from cnnviz.sidebar import busy, go_on, open_form
 from cnnviz.training import runs
 from cnnviz.training.results import Results, results, verdict
-from cnnviz.workers import TRAINERS, WorkerError
+from cnnviz.workers import WorkerError
 
 PLAIN = {"displayModeBar": False}
 MISTAKES = 24  # pictures at most
 STATES = {"waiting": "waits", "running": "is learning", "interrupted": "was interrupted", "done": "is done",
           "stopped": "was stopped", "failed": "failed"}  # fmt: skip
+GO_ON = """From its last finished epoch: on one CPU to the same numbers as if nothing had happened, to the last digit.
+On a GPU, or on another kind of computer, sums are made in another order, and the last digits differ."""
+THEN = "Your input's maps after epoch {epoch}. Point at a cell for its number; choose a map to see it large."
 EMPTY = "There are no runs yet. Open *Retrain* in the sidebar, and start one."
 
 state = st.session_state
@@ -72,11 +72,11 @@ def show_now(run: runs.Run, slot) -> None:
     """The first layer's kernels before and now, and the answer to the visitor's drawing."""
     live = run.folder / "live.npz"
     now = live if live.exists() else run.weights()
-    network = run.network
+    net = run.network
     try:
-        first = read_weights(network, run.folder / "epochs" / "000.npz")
-        weights = read_weights(network, now)
-        trace = traced(model_of(network, now), current_input(network).pixels, slot, keep=False)
+        first = read_weights(net, run.folder / "epochs" / "000.npz")
+        weights = read_weights(net, now)
+        trace = traced(model_of(net, now), current_input(net).pixels, slot, keep=False)
     except (WeightsError, WorkerError):
         return  # not there yet, or just being written: the next look finds it
     left, right = st.columns([3, 1], gap="large")
@@ -91,8 +91,9 @@ def show_now(run: runs.Run, slot) -> None:
 
 
 def show_kernels(before: Weights, now: Weights) -> None:
-    """conv1's kernels, the first channel of each."""
-    panels = [Panel("old", "Kernels of conv1 before training", before["conv1"][0][:, :, 0].transpose(2, 0, 1)),
+    """conv1's kernels; in colour, what they do with the red of the image."""
+    red = ", on red" if before["conv1"][0].shape[2] == 3 else ""
+    panels = [Panel("old", f"Kernels of conv1{red}, before training", before["conv1"][0][:, :, 0].transpose(2, 0, 1)),
               Panel("new", "now", now["conv1"][0][:, :, 0].transpose(2, 0, 1))]  # fmt: skip
     kernels("live-kernels", panels, [f"filter {i}" for i in range(len(panels[0].maps))], 0.0)
 
@@ -119,14 +120,12 @@ def show_end(run: runs.Run, told: runs.Story) -> None:
     elif told.message:
         st.warning(plain(told.message), icon=":material/info:")
     with st.container(horizontal=True):
-        mine = not run.owner or access.mine(run)
-        if mine and told.state in ("interrupted", "failed", "stopped") and st.button(
-            "Go on", icon=":material/resume:", key="go-on", help="From its last finished epoch",
-            disabled=own_run() is not None,
+        unfinished = told.state in ("interrupted", "failed", "stopped") and not told.end.get("hopeless")
+        if unfinished and access.may_go_on(run) and st.button(
+            "Go on", icon=":material/resume:", key="go-on", help=GO_ON, disabled=busy()
         ):  # fmt: skip
             try:
-                runs.ask_again(run)
-                TRAINERS.submit(run)
+                go_on(run)
             except runs.RunError as error:
                 st.error(str(error), icon=":material/error:")
             else:
@@ -223,11 +222,11 @@ def show_time_machine(run: runs.Run, best: int | None) -> None:
         return
     st.subheader("Time machine", anchor=False)
     epoch = st.select_slider("After epoch", kept, value=best if best in kept else kept[-1], key=f"time-{run.id}")
-    network = run.network
+    net = run.network
     slot = st.empty()
     try:
-        first, then = (read_weights(network, run.weights(number)) for number in (0, epoch))
-        trace = traced(model_of(network, run.weights(epoch)), current_input(network).pixels, slot, keep=False)
+        first, then = (read_weights(net, run.weights(number)) for number in (0, epoch))
+        trace = traced(model_of(net, run.weights(epoch)), current_input(net).pixels, slot, keep=False)
     except (WeightsError, WorkerError) as error:
         slot.error(str(error), icon=":material/error:")
         return
@@ -238,24 +237,11 @@ def show_time_machine(run: runs.Run, best: int | None) -> None:
     with right, st.container(key="time-answer"):
         st.markdown(f"**Its answer after epoch {epoch}**")
         st.subheader(f"{trace.label}, {percent(float(trace.probabilities.max()))}", anchor=False)
-        if st.button("All maps of this epoch", icon=":material/draw:"):
+        if st.button("This epoch on every page", icon=":material/draw:"):
             use(run, epoch)
-
-
-def show_downloads(run: runs.Run, told: runs.Story) -> None:
-    """The network, the history and the settings as files."""
-    text = io.StringIO()
-    names = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
-    table = csv.DictWriter(text, names, extrasaction="ignore")
-    table.writeheader()
-    table.writerows(told.epochs)
-    with st.container(horizontal=True, key="downloads"):
-        model = run.folder / "model.keras"
-        if model.exists():
-            st.download_button("Network (.keras)", model.read_bytes, f"{run.id}.keras", icon=":material/download:")
-        st.download_button("History (.csv)", text.getvalue(), f"{run.id}.csv", icon=":material/download:")
-        st.download_button("Settings (.json)", json.dumps(run.config.as_json(), indent=2), f"{run.id}.json",
-                           icon=":material/download:", help="For `python -m cnnviz train --config FILE`")  # fmt: skip
+    _, step = network("time-network", trace, THEN.format(epoch=epoch), (net.layers[0].name, 0))
+    if step:
+        use(run, epoch, **step)
 
 
 @st.fragment

@@ -107,9 +107,7 @@ def load(name: str) -> tuple[Split, Split]:
         with np.load(file, allow_pickle=False) as packed:
             arrays = {key: packed[key] for key in ("x_train", "y_train", "x_test", "y_test")}
     except FileNotFoundError:
-        raise DataError(
-            f"{dataset.title} is not on this computer yet: run python -m cnnviz datasets {name}."
-        ) from None
+        raise DataError(f"{dataset.title} is not on this computer yet: run python -m cnnviz datasets {name}.") from None
     except PermissionError:
         raise DataError(f"{file} may not be read: change its permissions.") from None
     except Exception as error:  # a damaged zip or array raises almost anything

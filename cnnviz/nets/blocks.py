@@ -23,6 +23,13 @@ class Block:
     pool: str = "max"
     dropout: float = 0.0
 
+    def __str__(self) -> str:
+        """In a few words: 16 of 3x3 same, relu, max."""
+        stride = f" stride {self.stride}" if self.stride > 1 else ""
+        pool = f", {self.pool}" if self.pool != "none" else ""
+        dropout = f", dropout {self.dropout:g}" if self.dropout else ""
+        return f"{self.filters} of {self.kernel}x{self.kernel} {self.padding}{stride}, {self.activation}{pool}{dropout}"
+
 
 @dataclass(frozen=True)
 class Hidden:
@@ -31,6 +38,10 @@ class Hidden:
     units: int
     activation: str = "relu"
     dropout: float = 0.0
+
+    def __str__(self) -> str:
+        """In a few words: 64, relu."""
+        return f"{self.units}, {self.activation}" + (f", dropout {self.dropout:g}" if self.dropout else "")
 
 
 class NetworkError(ValueError):

@@ -33,6 +33,9 @@ class Conv:
     def parameters(self, shape: Shape) -> int:
         return conv_parameters(self.kernel, shape[-1], self.filters)
 
+    def multiplications(self, shape: Shape) -> int:
+        return prod(self.output_shape(shape)) * self.kernel**2 * shape[-1]
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -89,6 +92,9 @@ class Dense:
     def parameters(self, shape: Shape) -> int:
         return dense_parameters(shape[-1], self.units)
 
+    def multiplications(self, shape: Shape) -> int:
+        return shape[-1] * self.units
+
 
 @dataclass(frozen=True)
 class Softmax:
@@ -135,7 +141,11 @@ class Network:
 
     def parameters(self) -> tuple[int, ...]:
         """The number of trained weights of every layer."""
-        return tuple(
-            layer.parameters(shape)
-            for layer, shape in zip(self.layers, (self.input_shape, *self.shapes()), strict=False)
-        )
+        return tuple(layer.parameters(shape) for layer, shape in self._with_inputs())
+
+    def multiplications(self) -> tuple[int, ...]:
+        """How often a weight is multiplied for one image, of every layer that has weights."""
+        return tuple(layer.multiplications(shape) for layer, shape in self._with_inputs() if layer.parameters(shape))
+
+    def _with_inputs(self) -> zip[tuple[Layer, Shape]]:
+        return zip(self.layers, (self.input_shape, *self.shapes()), strict=False)

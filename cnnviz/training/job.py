@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import platform
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -43,7 +44,11 @@ KEEP_BYTES = 200_000_000
 AT_ONCE = 1_000
 """Images that are validated or tested in one batch."""
 STEPS_AT_ONCE = {"tensorflow": 16, "jax": 16}
-"""Batches in one call into the backend: a small network's batch takes less time than a call. PyTorch knows only 1."""
+"""Batches in one call into the backend, at most: a small network's batch takes less time than a call. PyTorch knows
+only 1."""
+CALL = 3_000_000_000
+"""Multiplications of a call's forward passes, about half a second on two cores: nothing is heard of a run before its
+call has come back."""
 
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -52,6 +57,10 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 class Failure(RuntimeError):
     """The run can't go on; the message is one sentence for the page."""
+
+
+class Diverged(Failure):
+    """The loss is no number any more, and would be none again."""
 
 
 class Damaged(ValueError):
@@ -137,6 +146,14 @@ def device(config: TrainingConfig) -> tuple[str, str]:
     return wanted, gpus()[number] if number < len(gpus()) else wanted
 
 
+def steps_at_once(network: Network, config: TrainingConfig, batches: int) -> int:
+    """How many batches of an epoch go into one call: on a CPU as many as it does in about half a second."""
+    most = STEPS_AT_ONCE.get(keras.backend.backend(), 1)
+    if not gpus_here():
+        most = min(most, CALL // (sum(network.multiplications()) * config.batch_size))
+    return max(1, min(most, batches))
+
+
 class Trainer:
     """A network, its optimizer, and everything that a checkpoint holds."""
 
@@ -159,7 +176,7 @@ class Trainer:
         on_cpu = not gpus_here()
         self.learner.compile(
             optimizer(config, self.batches * config.epochs), loss, metrics=["accuracy"],
-            steps_per_execution=min(STEPS_AT_ONCE.get(keras.backend.backend(), 1), self.batches),
+            steps_per_execution=steps_at_once(network, config, self.batches),
             jit_compile=False if on_cpu and keras.backend.backend() == "tensorflow" else "auto",
         )  # fmt: skip
         self.judge.compile(loss=loss, metrics=["accuracy"], jit_compile=False)
@@ -244,8 +261,8 @@ class Reporter(keras.callbacks.Callback):
         if now - self.before < SAY and done < self.trainer.batches:
             return
         if not np.isfinite(logs["loss"]):
-            raise Failure(f"The loss became {logs['loss']} in epoch {self.number}, batch {done}: choose a learning "
-                          f"rate below {self.trainer.config.learning_rate:g} and start again.")  # fmt: skip
+            raise Diverged(f"The loss became {logs['loss']} in epoch {self.number}, batch {done}: choose a learning "
+                           f"rate below {self.trainer.config.learning_rate:g} and start again.")  # fmt: skip
         # Keras gives means since the epoch began; a curve wants those since the last point.
         count = done - self.batch
         sums = {name: logs[name] * done for name in self.sums}
@@ -315,7 +332,7 @@ def train(config: TrainingConfig, run: Run, heard: Callable[[dict[str, Any]], No
     try:
         _train(config, run, say)
     except (Failure, data.DataError) as error:
-        say("failed", message=str(error))
+        say("failed", message=str(error), hopeless=isinstance(error, Diverged))
     except OSError as error:
         if not run.folder.exists():  # deleted: nobody is left to be told
             return "failed"
@@ -367,6 +384,7 @@ def _train(config: TrainingConfig, run: Run, say: Callable[..., None]) -> None:
         except Damaged:
             notes.append("Its checkpoint was damaged: it began again with the first epoch.")
         finished = restored.get("epoch", 0)
+        (run.folder / "live.npz").unlink(missing_ok=True)  # of an epoch that was begun before a kill
         say("started", device=device_name, backend=keras.backend.backend(), versions=versions(),
             images=len(train_set[0]), validation=len(validation[0]), batches=trainer.batches,
             batch_size=config.batch_size, epochs=config.epochs, from_epoch=finished,
@@ -400,7 +418,10 @@ def _train(config: TrainingConfig, run: Run, say: Callable[..., None]) -> None:
             say("epoch", **facts)
             if reporter.stopped:
                 break
-        del trainer
+        del trainer, reporter  # and with them what they hold on the device
+        kept = run.folder / "epochs" / f"{best['epoch']:03d}.npz"
+        if not kept.exists():  # where not every epoch is kept, the best one is
+            shutil.copy(run.folder / "weights.npz", kept)
         keras.config.set_dtype_policy("float32")
         result = finish(network, run, read_weights(network, run.folder / "weights.npz"), test)
     (run.folder / "live.npz").unlink(missing_ok=True)

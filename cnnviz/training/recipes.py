@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +54,7 @@ PUBLISHED = {
 """Test accuracies that the recipes' authors state."""
 
 SLOW = ("lenet5", "lenet5-1998", "book-cifar", "book-cifar-20")
-"""Left out unless they are asked for: each takes more than five minutes on two cores."""
+"""Left out unless they are asked for: together they take most of an hour on two cores."""
 
 FRESH = 5_000, 1_000_000
 """How many generated sketches a network for digits is measured on, and their seed, which nothing is trained with."""
@@ -71,28 +71,27 @@ class Reproduced:
     seconds: float
 
 
-def reproduce(names: Iterable[str], ship: bool, heard: Callable[[str, dict[str, Any]], None]) -> Iterable[Reproduced]:
-    """Train presets as their recipes say, each as a run that the app shows too.
+def reproduce(name: str, ship: bool, heard: Callable[[dict[str, Any]], None]) -> Reproduced:
+    """Train a preset as its recipe says, as a run that the app shows too.
 
     Args:
         ship: put what comes out into assets/weights, with a card.
-        heard: called with the preset's name and every event.
+        heard: called with every event.
 
     Raises:
-        RunError: a run failed.
+        RunError: the run failed.
     """
     from cnnviz.training.job import train
 
-    for name in names:
-        config = RECIPES[name]
-        run = runs.create(config, f"recipe of {name}")
-        if train(config, run, lambda event, name=name: heard(name, event)) != "done":
-            raise runs.RunError(f"{name}: {runs.story(run).message}")
-        told = runs.story(run)
-        seconds = sum(epoch["seconds"] for epoch in told.epochs)
-        if ship:
-            ship_run(name, run, told)
-        yield Reproduced(name, PUBLISHED.get(name), told.end["test_accuracy"], config.epochs, seconds)
+    config = RECIPES[name]
+    run = runs.create(config, f"recipe of {name}")
+    if train(config, run, heard) != "done":
+        raise runs.RunError(f"{name}: {runs.story(run).message}")
+    told = runs.story(run)
+    seconds = sum(epoch["seconds"] for epoch in told.epochs)
+    if ship:
+        ship_run(name, run, told)
+    return Reproduced(name, PUBLISHED.get(name), told.end["test_accuracy"], config.epochs, seconds)
 
 
 def ship_run(name: str, run: runs.Run, told: runs.Story) -> None:

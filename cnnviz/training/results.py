@@ -14,6 +14,8 @@ LEARNS = 0.005
 """From this rise of the validation accuracy in the last epoch on, a run is said to be still learning."""
 OVERFIT = 0.02
 """From this difference of accuracies on, training against validation, a run is said to overfit."""
+CLIMBS = 1.25
+"""From so many times its lowest validation loss on, a run whose training loss fell meanwhile is said to overfit."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,15 @@ def verdict(told: Story) -> str:
         return ""
     last, best = told.epochs[-1], told.best
     gap = last["accuracy"] - last["val_accuracy"]
+    lowest = min(told.epochs, key=lambda epoch: epoch["val_loss"])
+    climbs = last["val_loss"] > CLIMBS * lowest["val_loss"] and last["loss"] < lowest["loss"]
     seen, new = f"{last['accuracy']:.1%}", f"{last['val_accuracy']:.1%}"
-    if gap > OVERFIT:
+    if gap > OVERFIT or climbs:
         since = f" Since epoch {best['epoch']} validation has not become better." if best is not last else ""
-        return (f"It overfits: {seen} of the images it learned from, and only {new} of the others.{since} More data, "
+        if climbs:
+            since += (f" Its validation loss was {lowest['val_loss']:.3f} after epoch {lowest['epoch']}, and is "
+                      f"{last['val_loss']:.3f} now: it errs with ever more certainty.")  # fmt: skip
+        return (f"It overfits: {seen} of the images it learned from, {new} of the others.{since} More data, "
                 "augmentation, dropout or weight decay help, and so do fewer epochs.")  # fmt: skip
     if best is last and len(told.epochs) < told.started.get("epochs", 0) or (len(told.epochs) > 1 and best is last
             and last["val_accuracy"] > told.epochs[-2]["val_accuracy"] + LEARNS):  # fmt: skip

@@ -142,6 +142,10 @@ class Run:
         """Show it to everybody, or no longer. Raises RunError: it can't be written."""
         return self._changed(published=published)
 
+    def own(self, owner: str) -> Run:
+        """Give it to somebody. Raises RunError: it can't be written."""
+        return self if owner == self.owner else self._changed(owner=owner)
+
     def _changed(self, **what: Any) -> Run:
         run = replace(self, **what)
         write(self.folder / "settings.json", run.settings())

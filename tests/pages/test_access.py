@@ -110,7 +110,7 @@ def test_as_many_runs_wait_as_the_bound_says_and_no_more(private, monkeypatch):
     monkeypatch.setenv(settings.QUEUE.variable, "1")
     access.check_bounds()
     monkeypatch.setattr(TRAINERS, "_waiting", [private])
-    with pytest.raises(runs.RunError, match="1 runs are waiting"):
+    with pytest.raises(runs.RunError, match="holds 1 at most"):
         access.check_bounds()
 
 

@@ -30,7 +30,7 @@ from cnnviz.inputs.links import MAX_CHARACTERS, from_link
 from cnnviz.nets.describe import table
 from cnnviz.nets.presets import PRESETS
 from cnnviz.nets.weights import WeightsError, load_weights, read_weights, weight_shapes
-from cnnviz.sidebar import progress_line
+from cnnviz.run_view import progress_line
 from cnnviz.training import one_step, runs
 from cnnviz.training.config import MAX_SETTINGS, ConfigError, TrainingConfig, from_json
 from cnnviz.training.results import results, verdict
