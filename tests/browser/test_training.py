@@ -1,5 +1,6 @@
 """Training in the app: started from the form, watched, stopped, looked at, renamed, deleted."""
 
+import re
 import time
 
 from playwright.sync_api import expect
@@ -22,7 +23,6 @@ def test_a_run_from_the_form_to_its_deletion(new_page, running_app, draw, tmp_pa
         until(page.locator(".st-key-t_dataset"))
         choose(page, "t_dataset", "Optical digits")
         expect(page.locator(".st-key-train-layers")).to_contain_text("8×8×16")
-        # Past the limit: a sentence, and no way to start.
         choose(page, "t_preset", "blocks of your own")
         expect(page.locator(".st-key-train-layers")).to_contain_text("conv2")
         choose(page, "t_preset", "small-digits")
@@ -36,6 +36,14 @@ def test_a_run_from_the_form_to_its_deletion(new_page, running_app, draw, tmp_pa
         expect(progress).to_contain_text("Keras on")
         until(progress.locator(".js-plotly-plot .lines"))
         until(progress.locator(".st-key-first-kernels canvas"))
+        # The kernels and the answer to the input are those of this moment.
+        expect(progress.locator(".st-key-live-answer h3")).to_have_text(re.compile(r"^\d, .*%$"))
+        picture = "canvas => canvas.toDataURL()"
+        kernels = progress.locator(".st-key-first-kernels figure").last.locator("canvas").first
+        first, deadline = kernels.evaluate(picture), time.monotonic() + 30
+        while first == kernels.evaluate(picture):
+            assert time.monotonic() < deadline, "the kernels do not change while it learns"
+            page.wait_for_timeout(100)
         link = page.url
         (run,) = runs.all_runs()
         assert run.id in link
@@ -56,12 +64,13 @@ def test_a_run_from_the_form_to_its_deletion(new_page, running_app, draw, tmp_pa
         slider.focus()
         slider.press("Home")
         expect(page.locator(".st-key-time-answer")).to_contain_text("after epoch 0", timeout=SOON)
+        expect(page.locator(".st-key-time-network")).to_contain_text("after epoch 0", timeout=SOON)
         # A cell of the confusion matrix opens its images.
         cell = page.locator(".st-key-confusion .textpoint").first
         cell.scroll_into_view_if_needed()
         box = cell.bounding_box()
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        expect(page.locator(".st-key-mistakes")).not_to_contain_text("Worst mistakes", timeout=SOON)
+        expect(page.locator(".st-key-mistakes")).to_contain_text(re.compile(r"\d taken for \d: \d+ of"), timeout=SOON)
         # A mistake is one click from its sums, in this run's network.
         page.locator(".st-key-mistakes button[aria-label*='taken for']").first.click()
         until(page.locator("[data-role=formula] math"))

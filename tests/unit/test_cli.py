@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,6 +16,8 @@ import pytest
 
 from cnnviz import data
 from cnnviz.__main__ import main
+from cnnviz.training import runs
+from cnnviz.training.recipes import RECIPES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -144,6 +148,40 @@ def test_datasets_offline(tmp_path):
     )
     assert "digits\tOptical digits\there" in result.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_train_and_reproduce_end_with_the_accuracy_and_leave_runs_that_the_app_shows(tmp_path, monkeypatch, capfd):
+    """In this process, because each start of TensorFlow costs some seconds."""
+    monkeypatch.setenv("CNNVIZ_RUNS", str(tmp_path / "runs"))
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps(RECIPES["small-digits"].as_json() | {"epochs": 9, "seed": 7}))
+    assert main(["train", "--config", str(settings), "--epochs", "2", "--title", "from a file"]) == 0
+    run = runs.all_runs()[0]
+    end = runs.story(run).end
+    assert capfd.readouterr().out.splitlines()[-1] == f"test_accuracy\t{end['test_accuracy']:.4f}"
+    assert (run.title, run.config.epochs, run.config.seed, run.published) == ("from a file", 2, 7, True)
+    # A preset brings its data set and its recipe along; reproduce goes on after one that fails.
+    assert main(["train", "--preset", "small-digits", "--steps", "1", "--epochs", "1"]) == 0
+    assert runs.all_runs()[0].config == replace(RECIPES["small-digits"], steps=1, epochs=1)
+    monkeypatch.setitem(RECIPES, "small-digits", replace(RECIPES["small-digits"], epochs=3))
+    monkeypatch.setitem(RECIPES, "fashion", replace(RECIPES["fashion"], device="gpu:9"))
+    capfd.readouterr()
+    assert main(["reproduce", "fashion", "small-digits"]) == 1
+    said = capfd.readouterr()
+    assert "fashion: gpu:9 is not here" in said.err
+    heading, row = (line.split("\t") for line in said.out.splitlines())
+    assert heading == ["preset", "published", "ours", "epochs", "seconds"]
+    assert row[:2] == ["small-digits", ""]
+    assert float(row[2]) == round(runs.story(runs.all_runs()[0]).end["test_accuracy"], 4)
+    assert row[3] == "3"
+
+
+def test_a_run_that_can_not_be_trained_ends_with_a_sentence(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("CNNVIZ_RUNS", str(tmp_path / "runs"))
+    assert main(["train", "--preset", "small-digits", "--device", "gpu:9"]) == 1
+    assert capfd.readouterr() == ("", "gpu:9 is not here (GPUs: none): choose another device and start again.\n")
+    assert main(["train", "--preset", "small-digits", "--epochs", "101"]) == 2
+    assert "Epochs goes from 1 to 100" in capfd.readouterr().err
 
 
 def test_help_names_every_command():

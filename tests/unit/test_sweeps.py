@@ -91,6 +91,7 @@ def test_the_limits_themselves_are_allowed():
     assert len(plan(RATE, Axis("dropout", (0.0, 0.9)), count=30)) == LIMITS["sweep_runs"][1]
     assert len(plan(Axis("seed", (0, 9)), OPTIMIZER, Axis("dropout", (0.1, 0.2)), count=2)) == 2
     assert len(plan(RATE, Axis("seed", (1, 5)), method="grid", points=5)) == 25
+    assert len(plan(RATE, Axis("seed", (1, 5)), method="grid", points=2)) == 4
 
 
 @pytest.mark.parametrize(("count", "epochs", "marks", "total"), [

@@ -21,7 +21,8 @@ OWN = replace(DEFAULT, preset="", blocks=(BLOCK,), hidden=(HIDDEN,))
 
 def with_number(name: str, value) -> TrainingConfig:
     """Settings in which one number has a value."""
-    if name in ("filters", "kernel", "stride"):
+    if name in ("filters", "kernel", "stride", "dropout of a block"):
+        name = name.removesuffix(" of a block")
         return replace(OWN, blocks=(replace(BLOCK, **{name: value}),), batch_size=1)
     if name in ("units", "dropout"):
         return replace(OWN, hidden=(replace(HIDDEN, **{name: value}),))
@@ -30,10 +31,12 @@ def with_number(name: str, value) -> TrainingConfig:
     return replace(DEFAULT, **{name: value})
 
 
-@pytest.mark.parametrize("name", sorted(LIMITS.keys() - {"parameters", "values", *SWEEPS}))
+@pytest.mark.parametrize(
+    "name", [*sorted(LIMITS.keys() - {"parameters", "values", *SWEEPS}), "dropout of a block"]
+)  # fmt: skip
 def test_each_limit_holds_at_its_number_and_not_past_it(name):
-    least, most = LIMITS[name]
-    whole = name not in ("share", "learning_rate", "weight_decay", "dropout")
+    least, most = LIMITS[name.removesuffix(" of a block")]
+    whole = name not in ("share", "learning_rate", "weight_decay", "dropout", "dropout of a block")
     for bound in least, most:
         with_number(name, int(bound) if whole else bound).check()
     for past in (least - 1, most + 1) if whole else (least - 1e-9 - least / 2, most * 1.01):
@@ -44,6 +47,11 @@ def test_each_limit_holds_at_its_number_and_not_past_it(name):
 
 
 def test_the_most_parameters_and_the_most_numbers_a_batch(monkeypatch):
+    most = replace(OWN, blocks=(Block(52, 3),), hidden=(Hidden(490),))
+    assert sum(most.network().parameters()) == LIMITS["parameters"][1] == 5_000_000
+    most.check()
+    with pytest.raises(ConfigError, match="5,000,000 are the most. Most are in dense1"):
+        replace(most, hidden=(Hidden(491),)).check()
     count = sum(DEFAULT.network().parameters())
     monkeypatch.setitem(LIMITS, "parameters", (1, count))
     DEFAULT.check()

@@ -142,6 +142,52 @@ def test_stop_keeps_the_best_so_far_and_it_can_go_on(finished):
     assert curve(run) == curve(finished)
 
 
+def test_the_same_images_validate_every_run_and_none_of_them_is_learned_from():
+    from cnnviz.training.job import VALIDATION, split
+
+    def apart(labelled):
+        return {(image.tobytes(), int(label)) for image, label in zip(*labelled, strict=True)}
+
+    whole = len(data.load("digits")[0][0])
+    (all_of_it, aside, test), (some, aside_too, _) = split("digits", 1.0), split("digits", 0.25)
+    assert len(aside[0]) == whole // VALIDATION
+    assert len(all_of_it[0]) == whole - whole // VALIDATION
+    assert len(some[0]) == round(0.25 * len(all_of_it[0]))
+    assert np.array_equal(aside[0], aside_too[0])
+    assert apart(some) <= apart(all_of_it)
+    assert not apart(aside) & apart(all_of_it)
+    assert not apart(test) & (apart(aside) | apart(all_of_it))
+
+
+def test_a_call_takes_half_a_second_at_most_and_every_batch_is_heard_of():
+    from cnnviz.training.job import CALL, STEPS_AT_ONCE, steps_at_once
+    from cnnviz.training.recipes import RECIPES
+
+    small, large = RECIPES["quick-mnist"], RECIPES["book-cifar"]
+    assert steps_at_once(small.network(), small, 1_000) == STEPS_AT_ONCE["tensorflow"]
+    assert steps_at_once(small.network(), small, 3) == 3
+    steps = steps_at_once(large.network(), large, 1_000)
+    assert 1 <= steps < 4
+    assert steps * sum(large.network().multiplications()) * large.batch_size <= CALL
+    assert steps_at_once(large.network(), replace(large, batch_size=4_096), 1_000) == 1
+    # By hand: conv1 32x32 cells of 4x4x3 for 32 filters, conv2 16x16 of 4x4x32 for 64, 4096 to 1024 to 10.
+    assert large.network().multiplications() == (
+        32 * 32 * 48 * 32, 16 * 16 * 512 * 64, 4096 * 1024, 10_240)  # fmt: skip
+
+
+def test_where_not_every_epoch_is_kept_the_best_one_is(monkeypatch):
+    import cnnviz.training.job as training_job
+
+    monkeypatch.setattr(training_job, "KEEP_BYTES", 30_000)
+    run = runs.create(replace(SMALL, seed=5))
+    assert here(run) == "done"
+    best = runs.story(run).end["epoch"]
+    assert set(run.epochs()) < {0, 1, 2, 3, 4}
+    assert {0, best, 4} <= set(run.epochs())
+    of_epoch, of_run = (read_weights(run.network, run.weights(epoch)) for epoch in (best, None))
+    assert np.array_equal(of_epoch["conv1"][0], of_run["conv1"][0])
+
+
 def test_a_loss_that_is_no_number_is_told_in_a_sentence(monkeypatch):
     import keras
 
@@ -152,7 +198,8 @@ def test_a_loss_that_is_no_number_is_told_in_a_sentence(monkeypatch):
     monkeypatch.setattr(keras.losses, "SparseCategoricalCrossentropy", Broken)
     run = runs.create(replace(SMALL, optimizer="sgd", learning_rate=10.0, schedule="constant"))
     assert here(run) == "failed"
-    assert "The loss became" in runs.story(run).message
+    assert "The loss became nan" in runs.story(run).message
+    assert runs.story(run).end["hopeless"]  # it would become that again: the page does not offer to go on
     assert "choose a learning rate below 10" in runs.story(run).message
 
 
