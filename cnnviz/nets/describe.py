@@ -26,7 +26,7 @@ def about(layer: Layer, shape: Shape, parameters: int) -> str:
     """A sentence on what the layer does to an input of this shape."""
     match layer.kind:
         case "conv":
-            return (f"Each filter slides over all {shape[-1]} input map{'s' * (shape[-1] > 1)}, "
+            return (f"Each filter slides over {f'all {shape[-1]} input maps' if shape[-1] > 1 else 'the input map'}, "
                     f"stride {layer.stride}, padding {layer.padding}. {parameters:,} parameters.")  # fmt: skip
         case "pool":
             kept = "largest" if layer.mode == "max" else "mean"
