@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from cnnviz import access
 from cnnviz.figures.training import curves
 from cnnviz.training import runs
 from cnnviz.workers import TRAINERS
@@ -67,7 +68,9 @@ def plain(title: str) -> str:
 
 
 def stop_button(run: runs.Run, told: runs.Story, key: str) -> None:
-    """Asks a run to stop; one that has not begun is taken out of the queue."""
+    """Asks one of the visitor's runs to stop; one that has not begun is taken out of the queue."""
+    if not access.mine(run):
+        return
     stopping = run.stopping
     if not st.button("Stopping" if stopping else "Stop", icon=":material/stop:", key=key, disabled=stopping,
                      help="Keeps the best epoch so far"):  # fmt: skip

@@ -13,7 +13,7 @@ from cnnviz.figures.training import confusion
 from cnnviz.nets.weights import Weights, WeightsError, model_of, read_weights
 from cnnviz.run_view import LOOK, plain, progress_line, show_curves, show_downloads, stop_button
 from cnnviz.session import current_input, selected_model, test_part, traced
-from cnnviz.sidebar import busy, go_on, open_form
+from cnnviz.sidebar import ONE, busy, go_on, open_form
 from cnnviz.training import runs
 from cnnviz.training.results import Results, results, verdict
 from cnnviz.workers import WorkerError
@@ -63,8 +63,7 @@ def show_live(run: runs.Run, told: runs.Story) -> None:
     st.progress(told.done, progress_line(run, told))
     where = plain(f"{told.started['device']}, Keras on {told.started['backend']}") if told.started else ""
     with st.container(horizontal=True, vertical_alignment="center"):
-        if access.mine(run):
-            stop_button(run, told, "stop-run")
+        stop_button(run, told, "stop-run")
         st.caption(where)
 
 
@@ -119,11 +118,11 @@ def show_end(run: runs.Run, told: runs.Story) -> None:
         st.error(plain(told.message), icon=":material/error:")
     elif told.message:
         st.warning(plain(told.message), icon=":material/info:")
+    unfinished = told.state in ("interrupted", "failed", "stopped") and not told.end.get("hopeless")
+    can_go_on = unfinished and access.may_go_on(run)
+    waits = can_go_on and busy()
     with st.container(horizontal=True):
-        unfinished = told.state in ("interrupted", "failed", "stopped") and not told.end.get("hopeless")
-        if unfinished and access.may_go_on(run) and st.button(
-            "Go on", icon=":material/resume:", key="go-on", help=GO_ON, disabled=busy()
-        ):  # fmt: skip
+        if can_go_on and st.button("Go on", icon=":material/resume:", key="go-on", help=GO_ON, disabled=waits):
             try:
                 go_on(run)
             except runs.RunError as error:
@@ -134,6 +133,8 @@ def show_end(run: runs.Run, told: runs.Story) -> None:
             use(run)
         st.button("Settings into the form", icon=":material/tune:", key="fill", on_click=open_form, args=(run.config,),
                   help="Start again from the settings of this run: they go into the sidebar's form")  # fmt: skip
+    if waits:
+        st.caption(ONE)
 
 
 def use(run: runs.Run, epoch: int | None = None, **more: str) -> None:

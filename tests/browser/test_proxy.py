@@ -3,13 +3,20 @@
 import os
 import re
 import signal
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from urllib.parse import urlparse
+from uuid import uuid4
 
 import httpx
 import psutil
 import pytest
 from playwright.sync_api import expect
-from proxy import NAME, NGINX, running_proxy
-from walking import at_epoch, choose, until
+from proxy import NAME, NGINX, Proxy, running_proxy
+from test_pictures_page import picture, upload
+from walking import answered, at_epoch, start_training, until
 
 pytestmark = pytest.mark.skipif(not NGINX, reason="there is no nginx: on Debian, apt-get install nginx-light")
 SEVEN = [[(0.3, 0.25), (0.5, 0.24), (0.7, 0.26), (0.6, 0.5), (0.5, 0.8)]]
@@ -18,22 +25,36 @@ ANSWER = re.compile(r"^\s*7")
 VISITOR = "0123456789abcdef" * 2
 
 
+@dataclass(frozen=True)
+class ClassRoom:
+    """Two servers with one folder of runs behind nginx, by their ports; `start` starts one on a port that is free."""
+
+    proxy: Proxy
+    servers: dict
+    start: Callable
+
+
 @pytest.fixture(scope="module")
 def class_room(running_app, free_port, tmp_path_factory):
-    """(proxy, servers by port): two servers with one folder of runs behind nginx."""
     folder = tmp_path_factory.mktemp("proxy")
     settings = {"STREAMLIT_BROWSER_SERVER_ADDRESS": NAME, "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
                 "STREAMLIT_SERVER_COOKIE_SECRET": "x" * 40, "CNNVIZ_RUNS": str(folder / "runs")}  # fmt: skip
-    with running_app(folder / "one.txt", **settings) as one, running_app(folder / "two.txt", **settings) as two:
-        servers = {int(server.url.rpartition(":")[2]): server for server in (one, two)}
-        with running_proxy(folder, (free_port(), free_port()), tuple(servers)) as proxy:
-            yield proxy, servers
+    servers = {}
+    with ExitStack() as running:
+
+        def start(port):
+            servers[port] = running.enter_context(running_app(folder / f"{port}.txt", port=port, **settings))
+
+        ports = free_port(), free_port()
+        for port in ports:
+            start(port)
+        yield ClassRoom(running.enter_context(running_proxy(folder, (free_port(), free_port()), ports)), servers, start)
 
 
 @pytest.fixture
 def client(class_room):
     """client(): a browser's worth of cookies, at the proxy."""
-    proxy, _ = class_room
+    proxy = class_room.proxy
     clients = []
 
     def opened() -> httpx.Client:
@@ -47,7 +68,7 @@ def client(class_room):
 
 
 def test_plain_http_is_sent_to_tls_and_every_answer_has_the_headers(class_room, client):
-    proxy, _ = class_room
+    proxy = class_room.proxy
     plain = httpx.get(f"http://127.0.0.1:{proxy.http.rpartition(':')[2]}/runs?a=b", headers={"Host": NAME})
     assert (plain.status_code, plain.headers["location"]) == (301, f"https://{NAME}/runs?a=b")
     for path in "/", "/_stcore/health":
@@ -67,7 +88,7 @@ def test_an_upload_of_ten_megabytes_goes_through_and_one_byte_more_does_not(clie
 
 
 def test_a_browser_stays_with_its_server_and_many_are_shared_out(class_room, client):
-    proxy, servers = class_room
+    proxy, servers = class_room.proxy, class_room.servers
     before = len(proxy.servers())
     one = client()
     for _ in range(8):
@@ -78,28 +99,68 @@ def test_a_browser_stays_with_its_server_and_many_are_shared_out(class_room, cli
     assert len(set(proxy.servers()[before:])) == len(servers)
 
 
-def at(context, proxy, port, route=0):
-    """Give a window the cookies of a visitor whom the proxy sends to the server on that port."""
-    while True:
-        route += 1
-        cookies = {"cnnviz_route": f"{route:032x}", "cnnviz_visitor": VISITOR}
-        before = len(proxy.servers())
-        httpx.get(f"https://127.0.0.1:{proxy.https.rpartition(':')[2]}/_stcore/health", verify=False,
-                  headers={"Host": NAME, "Cookie": f"cnnviz_route={cookies['cnnviz_route']}"})  # fmt: skip
-        if proxy.servers()[before].endswith(f":{port}"):
-            context.add_cookies([{"name": name, "value": value, "url": proxy.https} for name, value in cookies.items()])
-            return
+def test_a_forged_route_leads_to_none_but_the_servers(class_room, client):
+    for forged in "127.0.0.1:9", "cnnviz", "example.org", f"127.0.0.1:{list(class_room.servers)[0]}@example.org":
+        answer = client().get("/_stcore/health", headers={"Cookie": f"cnnviz_route={forged}"})
+        assert answer.status_code == 200
+        port = re.search(r"cnnviz_route=127\.0\.0\.1:(\d+);", answer.headers["set-cookie"])[1]
+        assert int(port) in class_room.servers
 
 
-def test_one_server_is_killed_and_its_users_go_on_at_the_other(class_room, new_page, draw):
-    proxy, servers = class_room
+def newcomer(client, proxy, port):
+    """The cookies of somebody whom the proxy has sent to the server on that port; None: it has sent them elsewhere."""
+    one, path = client(), f"/_stcore/health?{uuid4()}"
+    one.get(path)
+    return dict(one.cookies) if proxy.server_of(path).endswith(f":{port}") else None
+
+
+def at(context, client, proxy, port, **cookies):
+    """Give a window the cookies of somebody who is at the server on that port, and more cookies."""
+    while not (route := newcomer(client, proxy, port)):
+        pass
+    cookies |= route
+    context.add_cookies([{"name": name, "value": value, "url": proxy.https} for name, value in cookies.items()])
+
+
+def kill(server):
+    family = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+    os.kill(server.pid, signal.SIGKILL)
+    psutil.wait_procs(family, timeout=20)
+
+
+def test_who_has_gone_on_at_another_server_stays_there_when_the_first_is_back(class_room, new_page, client):
+    proxy, servers = class_room.proxy, class_room.servers
+    first, second = servers
+    page = new_page(base_url=proxy.https, ignore_https_errors=True)
+    at(page.context, client, proxy, first)
+    page.goto("/")
+    until(page.locator(".st-key-train-form"))
+    page.wait_for_function("document.cookie.includes('cnnviz_visitor=')")
+    assert all(cookie["secure"] for cookie in page.context.cookies() if cookie["name"] == "cnnviz_visitor")
+    with page.expect_websocket(timeout=60_000):
+        kill(servers[first])
+    class_room.start(first)
+    deadline = time.monotonic() + 20
+    while not newcomer(client, proxy, first):
+        assert time.monotonic() < deadline, "the proxy leaves the new server out"
+    page.get_by_role("radio", name="Picture").or_(page.get_by_role("button", name="Picture")).first.click()
+    until(page.locator("[data-testid=stFileUploader]"))
+    with page.expect_response(lambda answer: answer.request.method == "PUT") as put:
+        upload(page, "two.png", picture())
+    assert (put.value.ok, proxy.server_of(urlparse(put.value.url).path)) == (True, f"127.0.0.1:{second}")
+    answered(page, "^2")
+    expect(page.locator("[data-testid=stAlert], [data-testid=stFileChipIconError]")).to_have_count(0)
+
+
+def test_one_server_is_killed_and_its_users_go_on_at_the_other(class_room, new_page, draw, client):
+    proxy, servers = class_room.proxy, class_room.servers
     (first, killed), (second, _) = servers.items()
     refused = []
 
     def window(port):
         page = new_page(base_url=proxy.https, ignore_https_errors=True)
         page.on("console", lambda said: "Content Security Policy" in said.text and refused.append(said.text))
-        at(page.context, proxy, port)
+        at(page.context, client, proxy, port, cnnviz_visitor=VISITOR)
         return page
 
     page = window(first)
@@ -107,14 +168,7 @@ def test_one_server_is_killed_and_its_users_go_on_at_the_other(class_room, new_p
     draw(page, SEVEN)
     expect(page.locator(".st-key-prediction")).to_have_text(ANSWER, timeout=60_000)
     page.wait_for_url(re.compile("drawing="))
-    page.locator(".st-key-train-form summary").click()
-    until(page.locator(".st-key-t_dataset"))
-    choose(page, "t_dataset", "Optical digits")
-    expect(page.locator(".st-key-train-layers")).to_contain_text("8×8×16")
-    epochs = page.locator(".st-key-t_epochs input")
-    epochs.fill("60")
-    epochs.press("Enter")
-    page.locator(".st-key-t_start button").click()
+    start_training(page, 60)
     at_epoch(page, 1)
     link = page.url
 
@@ -127,9 +181,7 @@ def test_one_server_is_killed_and_its_users_go_on_at_the_other(class_room, new_p
         until(other.locator(".st-key-train-form"))
 
     # The trainer goes with its server.
-    family = [psutil.Process(killed.pid), *psutil.Process(killed.pid).children(recursive=True)]
-    os.kill(killed.pid, signal.SIGKILL)
-    psutil.wait_procs(family, timeout=20)
+    kill(killed)
     progress = page.locator(".st-key-train-progress")
     expect(progress).to_contain_text("was interrupted", timeout=60_000)
     page.locator(".st-key-go-on button").first.click()

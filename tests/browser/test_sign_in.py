@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 from provider import running_provider
+from walking import READY, start_training
 
 from cnnviz import settings
 from cnnviz.training import runs
@@ -37,7 +38,7 @@ def signed_in(school, new_page, claims, path="/runs"):
     return page
 
 
-def test_a_teacher_sees_publishes_and_clears_but_a_student_does_not(school, new_page, monkeypatch):
+def test_a_teacher_sees_and_publishes_but_a_student_does_not(school, new_page, monkeypatch):
     provider, app, folder = school
     monkeypatch.setenv("CNNVIZ_RUNS", str(folder))
     run = runs.create(TrainingConfig(preset="small-digits", dataset="digits"), "secret run", owner="somebody")
@@ -61,6 +62,32 @@ def test_a_teacher_sees_publishes_and_clears_but_a_student_does_not(school, new_
 
     teacher.get_by_role("button", name="Sign out").click()
     expect(teacher.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_a_teacher_clears_the_queue_and_a_student_can_not(school, new_page, monkeypatch):
+    _, app, folder = school
+    monkeypatch.setenv("CNNVIZ_RUNS", str(folder))
+    student = signed_in(school, new_page, STUDENT)
+    start_training(student, 100)
+    started = student.locator(".st-key-train-progress")
+    expect(started.get_by_role("button", name="Stop")).to_be_visible(timeout=READY)
+    guest = new_page(base_url=app.url)
+    guest.goto("/runs")
+    start_training(guest, 100)
+    waiting = guest.locator(".st-key-train-progress")
+    expect(waiting).to_contain_text("Waiting: 1 run is before it.", timeout=READY)
+    student.goto("/runs")
+    expect(student.locator(".st-key-runs").get_by_test_id("stDataFrame")).to_be_visible()
+    expect(student.locator(".st-key-clear-queue")).to_have_count(0)
+
+    teacher = signed_in(school, new_page, TEACHER)
+    teacher.get_by_role("button", name="Clear the queue (1)").click()
+    expect(teacher.locator(".st-key-clear-queue")).to_have_count(0)
+    expect(waiting).to_contain_text("A teacher has cleared the queue before it began.")
+    gone, going = runs.all_runs()[:2]
+    assert runs.story(gone).state == "stopped"
+    assert runs.story(going).state in ("waiting", "running"), "what has begun goes on"
+    going.stop()
 
 
 def test_an_address_that_is_not_verified_makes_no_teacher(school, new_page):

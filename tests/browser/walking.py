@@ -109,6 +109,18 @@ def choose(page: Page, key: str, option: str) -> None:
     page.get_by_role("option", name=option, exact=True).click()
 
 
+def start_training(page: Page, epochs: int) -> None:
+    """Start a run on the optical digits, with the sidebar's form."""
+    page.locator(".st-key-train-form summary").click()
+    until(page.locator(".st-key-t_dataset"))
+    choose(page, "t_dataset", "Optical digits")
+    expect(page.locator(".st-key-train-layers")).to_contain_text("8×8×16")
+    box = page.locator(".st-key-t_epochs input")
+    box.fill(str(epochs))
+    box.press("Enter")
+    page.locator(".st-key-t_start button").click()
+
+
 def at_epoch(page: Page, least: int) -> None:
     """Wait until the page tells of so many finished epochs."""
     deadline = time.monotonic() + 60

@@ -1,6 +1,7 @@
-"""A run that is there already."""
+"""Runs that are there already."""
 
 import shutil
+import threading
 
 import pytest
 
@@ -25,3 +26,24 @@ def finished(tmp_path, monkeypatch):
         log.say("epoch", epoch=epoch, loss=0.2, accuracy=0.9 + epoch / 20, val_loss=0.3, val_accuracy=0.9, seconds=1.0)
     log.say("done", epoch=1, test_accuracy=0.91, test_loss=0.3, message="")
     return run
+
+
+@pytest.fixture
+def running(finished):
+    """A run that goes on: it has said so, and gives signs of life."""
+    (finished.folder / "events.jsonl").unlink()
+    log = runs.Log(finished.folder)
+    log.say("started", device="CPU", backend="tensorflow", batches=10, batch_size=128, epochs=2, from_epoch=0)
+    log.say("batch", epoch=1, batch=5, loss=0.5, accuracy=0.8, images_per_second=1000.0)
+    over = threading.Event()
+
+    def beat():
+        while not over.wait(runs.BEAT):
+            runs.beat_if_there(finished.folder)
+
+    runs.beat(finished.folder)
+    worker = threading.Thread(target=beat)
+    worker.start()
+    yield finished
+    over.set()
+    worker.join()

@@ -7,7 +7,7 @@ import pytest
 from opening import opened
 from streamlit.testing.v1 import AppTest
 
-from cnnviz import access, session, settings
+from cnnviz import access, run_view, session, settings
 from cnnviz.training import runs
 from cnnviz.training.config import TrainingConfig
 from cnnviz.workers import TRAINERS, Trainers
@@ -22,6 +22,17 @@ def opened_by(token, **query):
     app = opened(**query)
     app.session_state["visitor"] = token
     return app.run()
+
+
+@pytest.mark.parametrize(("said", "teacher"), [
+    ({}, True), *[({"email_verified": yes}, True) for yes in (True, "true", "True")],
+    *[({"email_verified": no}, False) for no in (False, None, "", "false", "False", 0, 1, "yes", [True])],
+])  # fmt: skip
+def test_an_address_that_the_provider_has_not_verified_makes_no_teacher(said, teacher, monkeypatch):
+    monkeypatch.setenv("CNNVIZ_TEACHERS", "grace@example.org")
+    claims = {"is_logged_in": True, "iss": "school", "sub": "1", "email": "Grace@example.org", **said}
+    monkeypatch.setattr(access.st, "user", claims)
+    assert access.me().teacher == teacher
 
 
 @pytest.fixture
@@ -52,7 +63,6 @@ def test_others_do_not_see_a_run_until_its_owner_publishes_it(private):
     stranger.query_params["run"] = private.id
     stranger.switch_page("pages/training.py").run()
     assert private.title.split()[0] in stranger.subheader[0].value
-    assert "stop-run" not in [button.key for button in stranger.button]
 
     private.publish(False)
     assert table(stranger) == []
@@ -90,6 +100,30 @@ page["{change}"]("{private.id}"{more})
     forged.session_state["model"] = "lenet5"
     assert not forged.run().exception
     assert runs.find(private.id) == private
+
+
+def test_only_the_owner_stops_a_run_that_goes_on(running, monkeypatch):
+    run = running.own(OWNER)
+    owner, stranger = opened_by(TOKEN), opened()
+    for app in owner, stranger:
+        app.query_params["run"] = run.id
+        app.switch_page("pages/training.py").run()
+        assert "is learning" in app.subheader[0].value
+    assert "stop-run" in keys(owner)
+    assert "stop-run" not in keys(stranger)
+    # The function behind the button, as if the stranger's browser said that it was pressed.
+    with monkeypatch.context() as pressed:
+        pressed.setattr(run_view.st, "button", lambda *_, **__: True)
+        forged = AppTest.from_string(f"""
+from cnnviz import run_view
+from cnnviz.training import runs
+run = runs.find("{run.id}")
+run_view.stop_button(run, runs.story(run), "stop-run")
+""")  # fmt: skip
+        assert not forged.run().exception
+    assert not run.stopping
+    owner.button(key="stop-run").click().run()
+    assert run.stopping
 
 
 def test_as_many_runs_a_day_as_the_bound_says_and_no_more(private, monkeypatch):
