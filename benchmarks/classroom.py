@@ -257,7 +257,6 @@ class Session:
         self.listening = asyncio.create_task(self.listen())
         await self.ask()
         await self.end()
-        self.inside = True
 
     async def leave(self) -> None:
         self.inside = False
@@ -437,6 +436,7 @@ class Session:
         await asyncio.sleep(wait)
         try:
             await self.enter()
+            self.inside = True
             await self.draw()
             await self.rest()
         except (OSError, TimeoutError, ConnectionClosed, requests.RequestException) as error:
@@ -499,10 +499,13 @@ class Wanderer(Session):
 class Learner(Session):
     """Somebody who does not draw: on the page 'One step of learning' they take a step every PRESSED seconds."""
 
-    async def draw(self) -> None:
+    async def enter(self) -> None:
+        await super().enter()
         self.doing, self.states = "opening the steps", {}
         await self.ask(page=self.pages["learning"])
         await self.end()
+
+    async def draw(self) -> None:
         self.doing, tick = "a step", time.monotonic()
         while self.going:
             taken = self.elements["Take the step"]
@@ -590,11 +593,11 @@ class Class:
     def clocks(self) -> dict[str, float]:
         """CPU seconds so far: of the web process and its workers, of this client, and of the whole machine."""
         workers = {name: worker for worker in self.server.children(recursive=True) if (name := role(worker))}
+        spent = {name: sum(worker.cpu_times()[:2]) for name, worker in workers.items()}
         busy = psutil.cpu_times()
         return {
             "web": sum(self.server.cpu_times()[:2]),
-            "tracer": sum(workers["tracer"].cpu_times()[:2]),
-            "trainer": sum(workers["trainer"].cpu_times()[:2]) if "trainer" in workers else 0.0,
+            **{name: spent.get(name, 0.0) for name in ("tracer", "trainer", "learner")},
             "client": time.process_time(),
             "machine": sum(busy) - busy.idle - getattr(busy, "iowait", 0),
             "at": time.monotonic(),
@@ -632,9 +635,9 @@ class Class:
         return said
 
 
-def percentiles(times: list[float]) -> tuple[float, float]:
-    """The median and the 95th percentile."""
-    return tuple(np.percentile(times or [np.nan], [50, 95]).round(2).tolist())
+def percentiles(times: list[float]) -> tuple[float | None, float | None]:
+    """The median and the 95th percentile; None of nothing."""
+    return tuple(np.percentile(times, [50, 95]).round(2).tolist()) if times else (None, None)
 
 
 def line(name: str, figures: Figures, sessions: int, spent: dict[str, float], late: float) -> dict:
@@ -659,10 +662,12 @@ def line(name: str, figures: Figures, sessions: int, spent: dict[str, float], la
 
 
 def role(worker: psutil.Process) -> str:
-    """What a child of the server's does; the nice one trains."""
+    """What a child of the server's does. Nice ones train, or take steps of learning where no graphics card is seen."""
     if "popen_loky" not in " ".join(worker.cmdline()):
         return ""
-    return "trainer" if worker.nice() else "tracer"
+    if not worker.nice():
+        return "tracer"
+    return "learner" if worker.environ().get("CUDA_VISIBLE_DEVICES") == "-1" else "trainer"
 
 
 def memory(server: psutil.Process) -> dict[str, float]:
@@ -730,7 +735,7 @@ async def knee(room: Classroom, server: psutil.Process, options: argparse.Namesp
         await these.join(count)
         stage = await these.measure("stage", options.seconds)
         yield stage
-        if not stage["p95"] <= KNEE:
+        if stage["p95"] is None or stage["p95"] > KNEE:
             break
         held, count = count, max(round(count * GROWTH), count + 1)
     await these.leave()
