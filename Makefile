@@ -35,7 +35,7 @@ faults: $(TESTS)  ## try everything that can go wrong in a class; part of the te
 	@$(BIN)/python tests/browser/find_browser.py --install
 	@$(BIN)/python -m pytest tests/faults -rs --timeout 300
 
-bench: $(TESTS)  ## measure: prints JSON lines
+bench: $(TESTS)  ## measure: prints JSON lines (classes of a minute each, stages of 20 s; longer ones: benchmarks/classroom.py)
 	@$(BIN)/python tests/browser/find_browser.py --install >&2
 	@$(BIN)/python benchmarks/run.py
 	@$(BIN)/python benchmarks/training.py

@@ -4,12 +4,14 @@
     python benchmarks/classroom.py --training             # the same while one of them trains a network
     python benchmarks/classroom.py --knee --seconds 30    # more and more, until the 95th percentile passes one second
     python benchmarks/classroom.py --soak                 # half an hour of 10 that also change pages and upload
+    python benchmarks/classroom.py --steps 1              # one of them takes steps of learning instead of drawing
 
 A session is a small client that says what the browser's part of Streamlit says (protobuf messages over
 /_stcore/stream); thirty browsers would measure the browsers. Every two seconds it draws one stroke, and between two
 digits it clears. Every answer is checked: the image must be the drawing with all its strokes, and label and
 probabilities what Keras gives for it in another process before the class comes in. A stroke that is still unanswered
-when the next one is drawn counts until the answer that shows it.
+when the next one is drawn counts until the answer that shows it; one that is never answered, because nobody waits any
+longer or the connection broke, is lost, and in the percentiles as if it had taken that longest time.
 """
 
 from __future__ import annotations
@@ -19,13 +21,13 @@ import asyncio
 import base64
 import json
 import os
+import platform
 import random
 import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,8 @@ CLOSE = 1e-5
 """How far a probability may be from the one that is computed offline, one image or a batch of another size."""
 KNEE = 1000
 """Milliseconds that the 95th percentile has passed at the knee."""
+PRESSED = 5.0
+"""Seconds from one step of learning to the next."""
 FORGOTTEN = 5
 """Seconds after which the server forgets who has left; Streamlit's own two minutes would only be waited for."""
 GROWTH = 1.25
@@ -161,33 +165,37 @@ def drawings() -> tuple[list[list[Drawing]], list[Drawing]]:
 # A session
 
 
-@dataclass
-class Sent:
-    """A stroke that was sent, or a clearing: when, and what must be shown for it (None: an empty sketchpad)."""
-
-    at: float
-    drawing: Drawing | None
-
-
 class Figures:
-    """What all sessions measure together, from now on; milliseconds."""
+    """What the sessions measure together between two moments; milliseconds."""
 
     def __init__(self) -> None:
-        self.began = time.perf_counter()
         self.answers: list[float] = []
         self.maps: list[float] = []
-        self.errors: list[str] = []
+        self.steps: list[float] = []
         self.strokes = self.clearings = self.overtaken = self.checked = self.lost = self.received = 0
 
 
 @dataclass
+class Sent:
+    """A stroke that was sent, or a clearing: when, what must be shown for it (None: an empty sketchpad), and where its
+    answer counts (None: it was given up).
+    """
+
+    at: float
+    drawing: Drawing | None
+    figures: Figures | None
+
+
+@dataclass
 class Classroom:
-    """The server's address, what is drawn there, and what is measured now."""
+    """The server's address, what is drawn there, what is measured now, and what went wrong so far, measured or not."""
 
     url: str
     digits: list[list[Drawing]]
     pictures: list[Drawing]
     figures: Figures = field(default_factory=Figures)
+    errors: list[str] = field(default_factory=list)
+    lost: int = 0
 
 
 def unpack(packed: bytes) -> dict[str, np.ndarray]:
@@ -214,6 +222,8 @@ class Session:
         self.asked: Drawing | None = None
         self.last = 0.0
         self.doing = "coming in"
+        self.socket = self.listening = None
+        self.inside = False
         self.states: dict[str, WidgetState] = {}  # what the page's widgets hold, by their ids
         self.fragments: dict[str, str] = {}  # the fragment that a widget belongs to, by its id
         self.elements: dict[str, Any] = {}  # what is on the page, by label or component
@@ -249,8 +259,10 @@ class Session:
         await self.end()
 
     async def leave(self) -> None:
-        await self.socket.close()
-        await self.listening
+        self.inside = False
+        if self.listening:
+            await self.socket.close()
+            await self.listening
         self.http.close()
 
     async def ask(self, *changed: WidgetState, page: str = "", fragment: str = "") -> None:
@@ -278,9 +290,25 @@ class Session:
                 self.take(data, time.perf_counter())
         except ConnectionClosed as error:
             self.wrong(f"the connection broke: {error}")
+        else:
+            if self.inside:
+                self.wrong("the server has closed the connection")
+        self.inside = False
 
     def wrong(self, what: str) -> None:
-        self.room.figures.errors.append(what)
+        self.room.errors.append(what)
+
+    def pending(self, figures: Figures | None = None) -> list[Sent]:
+        """The strokes that wait for an answer: all, or those that count in these figures."""
+        waiting = [sent for sent in self.waiting if sent.drawing and sent.figures]
+        return [sent for sent in waiting if sent.figures is figures] if figures else waiting
+
+    def give_up(self, figures: Figures | None = None) -> None:
+        """Count the strokes that wait for an answer as lost. The answer may come all the same."""
+        for sent in self.pending(figures):
+            sent.figures.lost += 1
+            self.room.lost += 1
+            sent.figures = None
 
     def take(self, data: bytes, now: float) -> None:
         """One message of the server's."""
@@ -298,7 +326,7 @@ class Session:
             self.page, self.heading = message.new_session.page_script_hash, None
             self.id = message.new_session.initialize.session_id
         elif kind == "navigation":
-            self.pages = [page.page_script_hash for page in message.navigation.app_pages]
+            self.pages = {page.url_pathname: page.page_script_hash for page in message.navigation.app_pages}
         elif kind == "file_urls_response":
             self.places.put_nowait(message.file_urls_response.file_urls[0])
         elif kind == "auto_rerun":
@@ -339,21 +367,20 @@ class Session:
         if of is None:
             self.wrong(f"an answer to something that was not drawn, while {len(self.waiting)} wait")
             return
-        figures = self.room.figures
         if drawing := candidates[of]:
             said = self.heading[1] if self.heading else "nothing"
             if said != drawing.label or np.abs(chances - drawing.chances).max() > CLOSE:
                 self.wrong(f"the answer is {said}, the network's own is {drawing.label}")
-            figures.checked += 1
+            self.room.figures.checked += 1
         if of == len(self.waiting):
             return
         answered = [self.waiting.popleft() for _ in range(of + 1)]
         self.shown = drawing
-        strokes = [sent for sent in answered if sent.drawing and sent.at >= figures.began]
-        figures.overtaken += len(strokes) - bool(drawing and strokes)
-        for sent in strokes:
-            figures.answers.append(1000 * ((self.heading[0] if self.heading else now) - sent.at))
-            figures.maps.append(1000 * (now - sent.at))
+        for sent in answered:
+            if sent.drawing and sent.figures:
+                sent.figures.overtaken += sent is not answered[-1]
+                sent.figures.answers.append(1000 * ((self.heading[0] if self.heading else now) - sent.at))
+                sent.figures.maps.append(1000 * (now - sent.at))
 
     # What it does
 
@@ -386,7 +413,7 @@ class Session:
         pad = self.elements["cnnviz_sketchpad"]
         self.states[pad.id] = WidgetState(id=pad.id, json_value=text)
         self.asked, self.doing = drawing, "a stroke"
-        self.waiting.append(Sent(time.perf_counter(), drawing))
+        self.waiting.append(Sent(time.perf_counter(), drawing, self.room.figures))
         await self.ask(fragment=self.fragments[pad.id])
         self.link = link  # the address follows while the pen rests, and is sent with the next stroke
 
@@ -397,9 +424,10 @@ class Session:
             await asyncio.sleep(0.05)
             # An empty sketchpad's answer may be to a later clearing than to the first that waits for one.
             if self.ended.is_set() and time.perf_counter() - self.last > QUIET and self.shown is self.asked:
-                self.room.figures.overtaken += sum(1 for sent in self.waiting if sent.drawing)
+                for sent in self.pending():
+                    sent.figures.overtaken += 1
                 self.waiting.clear()
-        self.room.figures.lost += sum(1 for sent in self.waiting if sent.drawing)
+        self.give_up()
         self.waiting.clear()
         await self.end()  # the rest of the page follows the answer
 
@@ -408,11 +436,13 @@ class Session:
         await asyncio.sleep(wait)
         try:
             await self.enter()
+            self.inside = True
             await self.draw()
             await self.rest()
-            await self.leave()
         except (OSError, TimeoutError, ConnectionClosed, requests.RequestException) as error:
             self.wrong(f"{type(error).__name__} after {self.doing}: {error}")
+        self.give_up()
+        await self.leave()
 
 
 class Wanderer(Session):
@@ -427,7 +457,7 @@ class Wanderer(Session):
         here, states = self.page, self.states
         self.doing = "another page"
         self.states = {}
-        await self.ask(page=self.random.choice([page for page in self.pages if page != here]))
+        await self.ask(page=self.random.choice([page for page in self.pages.values() if page != here]))
         await self.end()
         await asyncio.sleep(self.random.uniform(0.5, EVERY))
         self.states = states
@@ -456,7 +486,7 @@ class Wanderer(Session):
             name="digit.png", size=len(picture.strokes[0]), file_id=place.file_id, file_urls=place
         )
         self.asked = picture
-        self.waiting.append(Sent(time.perf_counter(), picture))
+        self.waiting.append(Sent(time.perf_counter(), picture, self.room.figures))
         await self.ask(state, fragment=self.fragments[state.id])
         await self.end()
         await asyncio.sleep(self.random.uniform(0.5, EVERY))
@@ -464,6 +494,33 @@ class Wanderer(Session):
         self.shown = drawn
         await self.ask()
         await self.end()
+
+
+class Learner(Session):
+    """Somebody who does not draw: on the page 'One step of learning' they take a step every PRESSED seconds."""
+
+    async def enter(self) -> None:
+        await super().enter()
+        self.doing, self.states = "opening the steps", {}
+        await self.ask(page=self.pages["learning"])
+        await self.end()
+
+    async def draw(self) -> None:
+        self.doing, tick = "a step", time.monotonic()
+        while self.going:
+            taken = self.elements["Take the step"]
+            button = self.elements["Start over"] if taken.disabled else taken
+            number = 1 if taken.disabled else int(self.heading[1].split()[1]) + 1
+            figures, began = self.room.figures, time.perf_counter()
+            await self.ask(WidgetState(id=button.id, trigger_value=True), fragment=self.fragments[button.id])
+            await self.end()
+            figures.steps.append(1000 * (time.perf_counter() - began))
+            if not self.heading or self.heading[1] != f"Step {number}":
+                self.wrong(f"the step is {self.heading}, not {number}")
+                return
+            while self.going and time.monotonic() < tick + PRESSED:
+                await asyncio.sleep(0.1)
+            tick = max(tick + PRESSED, time.monotonic())
 
 
 class Teacher(Session):
@@ -482,7 +539,7 @@ class Teacher(Session):
         deadline = time.monotonic() + 5 * PATIENCE
         while not self.heard("batch"):
             if time.monotonic() > deadline:
-                sys.exit(f"No run has begun: {self.room.figures.errors}")
+                sys.exit(f"No run has begun: {self.room.errors}")
             await asyncio.sleep(0.5)
 
     async def watch(self) -> None:
@@ -509,19 +566,23 @@ class Teacher(Session):
 class Class:
     """Sessions that draw at the same time, and what is measured of them and of the server."""
 
-    def __init__(self, room: Classroom, server: psutil.Process, kind: type[Session] = Session) -> None:
-        self.room, self.server, self.kind = room, server, kind
+    def __init__(self, room: Classroom, server: psutil.Process, learners: int, kind: type[Session] = Session) -> None:
+        self.room, self.server, self.learners, self.kind = room, server, learners, kind
         self.sessions: list[Session] = []
         self.tasks: list[asyncio.Task] = []
 
     async def join(self, count: int) -> None:
-        """Let sessions come in one after another until there are so many; back when all draw."""
-        new = [self.kind(self.room, number) for number in range(len(self.sessions), count)]
+        """Let sessions come in one after another until there are so many; back when all draw, or could not come in."""
+        new = [(Learner if number < self.learners else self.kind)(self.room, number)
+               for number in range(len(self.sessions), count)]  # fmt: skip
         self.sessions += new
         # Not in step: strokes that fall together by the clock would wait for one another.
         waits = [number * SPREAD + session.random.uniform(0, EVERY) for number, session in enumerate(new)]
-        self.tasks += [asyncio.create_task(session.visit(wait)) for session, wait in zip(new, waits, strict=True)]
-        await asyncio.sleep(len(new) * SPREAD + EVERY + SETTLED)
+        tasks = [asyncio.create_task(session.visit(wait)) for session, wait in zip(new, waits, strict=True)]
+        self.tasks += tasks
+        while not all(session.inside or task.done() for session, task in zip(new, tasks, strict=True)):
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(EVERY + SETTLED)
 
     async def leave(self) -> None:
         for session in self.sessions:
@@ -532,27 +593,51 @@ class Class:
     def clocks(self) -> dict[str, float]:
         """CPU seconds so far: of the web process and its workers, of this client, and of the whole machine."""
         workers = {name: worker for worker in self.server.children(recursive=True) if (name := role(worker))}
+        spent = {name: sum(worker.cpu_times()[:2]) for name, worker in workers.items()}
         busy = psutil.cpu_times()
         return {
             "web": sum(self.server.cpu_times()[:2]),
-            "tracer": sum(workers["tracer"].cpu_times()[:2]),
-            "trainer": sum(workers["trainer"].cpu_times()[:2]) if "trainer" in workers else 0.0,
+            **{name: spent.get(name, 0.0) for name in ("tracer", "trainer", "learner")},
             "client": time.process_time(),
             "machine": sum(busy) - busy.idle - getattr(busy, "iowait", 0),
             "at": time.monotonic(),
         }
 
-    async def measure(self, seconds: float) -> Callable[[str], dict]:
-        """Look on for some seconds. Returns what makes the line, whose strokes may still be answered after them."""
-        figures = self.room.figures = Figures()
-        began, late = self.clocks(), 0.0
+    def inside(self) -> int:
+        """How many sessions are in the class now."""
+        return sum(session.inside for session in self.sessions)
+
+    async def measure(self, name: str, seconds: float) -> dict:
+        """Look on for some seconds, and then, while the class goes on, until their strokes are answered or given up.
+        Returns the line.
+        """
+        room, figures = self.room, Figures()
+        room.figures, errors = figures, len(room.errors)
+        began, late, fewest = self.clocks(), 0.0, self.inside()
         while (left := seconds - (time.monotonic() - began["at"])) > 0:
             before = time.monotonic()
             await asyncio.sleep(min(0.1, left))
             late = max(late, time.monotonic() - before - 0.1)
+            fewest = min(fewest, self.inside())
         ended = self.clocks()
+        room.figures = Figures()
+        deadline = time.monotonic() + PATIENCE
+        while any(session.pending(figures) for session in self.sessions) and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        for session in self.sessions:
+            session.give_up(figures)
         spent = {part: ended[part] - began[part] for part in ended}
-        return partial(line, figures=figures, sessions=len(self.sessions), spent=spent, late=late)
+        said = line(name, figures, fewest, spent, late)
+        said |= {"errors": len(room.errors) - errors, "errors_so_far": len(room.errors), "lost_so_far": room.lost}
+        if self.learners:
+            median, p95 = percentiles(figures.steps)
+            said |= {"learners": self.learners, "steps": len(figures.steps), "step_median": median, "step_p95": p95}
+        return said
+
+
+def percentiles(times: list[float]) -> tuple[float | None, float | None]:
+    """The median and the 95th percentile; None of nothing."""
+    return tuple(np.percentile(times, [50, 95]).round(2).tolist()) if times else (None, None)
 
 
 def line(name: str, figures: Figures, sessions: int, spent: dict[str, float], late: float) -> dict:
@@ -562,13 +647,13 @@ def line(name: str, figures: Figures, sessions: int, spent: dict[str, float], la
     cores = {part: round(busy / seconds, 2) for part, busy in spent.items()}
     machine = cores.pop("machine")
     cores |= {"others": round(machine - sum(cores.values()), 2), "there": psutil.cpu_count()}
-    median, p95 = np.percentile(figures.answers or [np.nan], [50, 95]).round(2).tolist()
-    middle, high = np.percentile(figures.maps or [np.nan], [50, 95]).round(2).tolist()
+    lost = [1000 * PATIENCE] * figures.lost
+    (median, p95), (middle, high) = percentiles(figures.answers + lost), percentiles(figures.maps + lost)
     return {
         "name": name, "unit": "ms", "median": median, "p95": p95, "runs": len(figures.answers), "maps_median": middle,
         "maps_p95": high, "sessions": sessions, "seconds": round(seconds, 1), "strokes": figures.strokes,
         "clearings": figures.clearings, "checked": figures.checked, "overtaken": figures.overtaken,
-        "lost": figures.lost, "errors": len(figures.errors), "first_errors": sorted(set(figures.errors))[:3],
+        "lost": figures.lost,
         "kilobytes_a_message": round(figures.received / messages / 1000, 1),
         "web_cpu_ms_a_message": round(1000 * spent["web"] / messages, 2),
         "tracer_cpu_ms_a_message": round(1000 * spent["tracer"] / messages, 2), "cores": cores,
@@ -577,10 +662,12 @@ def line(name: str, figures: Figures, sessions: int, spent: dict[str, float], la
 
 
 def role(worker: psutil.Process) -> str:
-    """What a child of the server's does; the nice one trains."""
+    """What a child of the server's does. Nice ones train, or take steps of learning where no graphics card is seen."""
     if "popen_loky" not in " ".join(worker.cmdline()):
         return ""
-    return "trainer" if worker.nice() else "tracer"
+    if not worker.nice():
+        return "tracer"
+    return "learner" if worker.environ().get("CUDA_VISIBLE_DEVICES") == "-1" else "trainer"
 
 
 def memory(server: psutil.Process) -> dict[str, float]:
@@ -588,6 +675,18 @@ def memory(server: psutil.Process) -> dict[str, float]:
     workers = {name: worker for worker in server.children(recursive=True) if (name := role(worker))}
     each = {"web": server, **workers}
     return {name: round(process.memory_info().rss / 2**20, 1) for name, process in each.items()}
+
+
+def machine() -> dict:
+    """What this runs on, in one line that can be quoted."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [text.partition(":")[2].strip() for text in lines if text.startswith("model name")]
+    gigabytes = round(psutil.virtual_memory().total / 2**30, 1)
+    return {"name": "machine", "cpu": models[0] if models else platform.processor() or platform.machine(),
+            "cores": psutil.cpu_count(), "memory_gb": gigabytes}  # fmt: skip
 
 
 async def come_and_go(room: Classroom, strokes: int = 3) -> None:
@@ -605,16 +704,15 @@ async def lesson(room: Classroom, server: psutil.Process, options: argparse.Name
     """A class of some size for some time; with a network in training beside it if that is asked for."""
     await come_and_go(room)
     yield {"name": "memory_before", "unit": "MB", **(before := memory(server))}
-    these = Class(room, server)
+    these = Class(room, server, options.steps)
     teacher = Teacher(room, -1)
     if options.training:
         await teacher.train()
     await these.join(options.sessions)
-    measured = await these.measure(options.seconds)
+    name = "classroom_while_training" if options.training else "classroom"
+    yield await these.measure(name, options.seconds)
     during = memory(server)
     await these.leave()
-    name = "classroom_while_training" if options.training else "classroom"
-    yield measured(name)
     yield {"name": f"{name}_memory", "unit": "MB", **during,
            "a_session": round((during["web"] - before["web"]) / options.sessions, 2)}  # fmt: skip
     if options.training:
@@ -632,28 +730,27 @@ async def lesson(room: Classroom, server: psutil.Process, options: argparse.Name
 async def knee(room: Classroom, server: psutil.Process, options: argparse.Namespace) -> AsyncIterator[dict]:
     """More and more sessions, until the 95th percentile passes KNEE; the last number of them that stayed below it."""
     await come_and_go(room)
-    these, count, held = Class(room, server), options.sessions, 0
+    these, count, held = Class(room, server, options.steps), options.sessions, 0
     while True:
         await these.join(count)
-        stage = (await these.measure(options.seconds))("stage")
+        stage = await these.measure("stage", options.seconds)
         yield stage
-        if not stage["p95"] <= KNEE:
+        if stage["p95"] is None or stage["p95"] > KNEE:
             break
         held, count = count, max(round(count * GROWTH), count + 1)
     await these.leave()
-    yield {"name": "knee", "unit": "sessions", "median": held, "passed_at": count, "lost": room.figures.lost}
+    yield {"name": "knee", "unit": "sessions", "median": held, "passed_at": count}
 
 
 async def soak(room: Classroom, server: psutil.Process, options: argparse.Namespace) -> AsyncIterator[dict]:
     """Sessions that change pages and upload pictures as well: does any process grow?"""
     await come_and_go(room)
-    these = Class(room, server, Wanderer)
+    these = Class(room, server, options.steps, Wanderer)
     await these.join(options.sessions)
     found = {"start": memory(server)}
     for part in "middle", "end":
-        measured = await these.measure(options.seconds / 2)
+        yield await these.measure(f"soak_to_the_{part}", options.seconds / 2)
         found[part] = memory(server)
-        yield measured(f"soak_to_the_{part}")
     await these.leave()
     for name, megabytes in found["end"].items():
         each = {part: one.get(name) for part, one in found.items()}
@@ -664,8 +761,16 @@ MODES = {"knee": knee, "lesson": lesson, "soak": soak}
 
 
 async def hold(mode: Callable, room: Classroom, server: psutil.Process, options: argparse.Namespace) -> None:
-    async for said in mode(room, server, options):
-        print(json.dumps({**said, "load": round(os.getloadavg()[0], 2)}), flush=True)
+    async def lines() -> AsyncIterator[dict]:
+        async for said in mode(room, server, options):
+            yield said
+        # In all: also what went wrong while sessions came in, left, or nothing was measured.
+        yield {"name": "wrong", "errors": len(room.errors), "lost": room.lost,
+               "first_errors": list(dict.fromkeys(room.errors))[:3]}  # fmt: skip
+        yield machine()
+
+    async for said in lines():
+        print(json.dumps({"seconds": options.seconds, **said, "load": round(os.getloadavg()[0], 2)}), flush=True)
 
 
 def main() -> None:
@@ -674,6 +779,7 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, help="how long each number of them is measured (300; with --soak 1800)"
     )
+    parser.add_argument("--steps", type=int, default=0, metavar="N", help="N of them take steps of learning meanwhile")
     parser.add_argument("--training", action="store_true", help="one more visitor trains a network meanwhile")
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--knee", action="store_true", help=f"ever more sessions, until the answers take {KNEE} ms")

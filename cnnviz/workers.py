@@ -19,6 +19,7 @@ from typing import Any
 
 import loky
 import numpy as np
+from loky.process_executor import ShutdownExecutorError
 
 from cnnviz.devices import gpus, is_out_of_memory
 from cnnviz.nets.quiet import import_keras
@@ -30,6 +31,10 @@ NICE = 10
 """How much trainers let other processes go first, 0 to 19."""
 BATCH = 32
 """How many images go to the tracer at once, at most."""
+LEAK = str(2_000_000_000)
+"""Bytes by which a worker may grow. From 300 MB on loky would take it for a leak and replace the process, and all would
+wait for TensorFlow again: but compiled networks and the steps that are remembered are none.
+"""
 ATTEMPTS = 3
 """How often a request is asked again when the worker dies under it."""
 
@@ -63,35 +68,84 @@ class WorkerError(RuntimeError):
     """The worker could not answer; the message is one sentence for the page."""
 
 
-class Tracer:
-    """One warm worker for forward passes, replaced when it dies. Images that wait for it together go in one batch."""
+class Worker:
+    """One warm process that is asked, replaced when it dies."""
 
-    def __init__(self) -> None:
+    def __init__(self, warm_up: Callable[[], None], initializer: Callable[[int], None]) -> None:
+        self._warm_up, self._initializer = warm_up, initializer
         self._lock = threading.Lock()
         self._executor: loky.ProcessPoolExecutor | None = None
         self._warming: Future | None = None
-        self._images: list[tuple[Model, np.ndarray, Future]] = []  # which wait for the batch before them
-        self._busy = False
 
     def start(self) -> loky.ProcessPoolExecutor:
         """The worker's executor, started if it is not running; returns at once."""
         with self._lock:
             if self._executor is None:
-                # The graphics card is left to training: these passes are too small to gain by it.
+                # The graphics card is left to training: what is computed here is too small to gain by it.
                 self._executor = loky.ProcessPoolExecutor(
                     max_workers=1,
                     timeout=None,
-                    initializer=follow,
+                    initializer=self._initializer,
                     initargs=(os.getpid(),),
-                    env={"CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"},
+                    env={
+                        "CUDA_VISIBLE_DEVICES": "-1",
+                        "KERAS_BACKEND": "tensorflow",
+                        "LOKY_MAX_MEMORY_LEAK_SIZE": LEAK,
+                    },
                 )
-                self._warming = self._executor.submit(tracer.warm_up)
+                self._warming = self._executor.submit(self._warm_up)
             return self._executor
 
     @property
     def warm(self) -> bool:
         """Whether the worker is ready to answer at once."""
         return self._warming is not None and self._warming.done() and not self._warming.exception()
+
+    def _send(self, function: Callable, *args: Any) -> Future:
+        """Ask the worker; one that is found dead is replaced."""
+        while True:
+            executor = self.start()
+            try:
+                future = executor.submit(plainly, function, *args)
+            except (BrokenExecutor, ShutdownExecutorError):
+                self._forget(executor)
+                continue
+            future.add_done_callback(partial(self._look_at, executor))
+            return future
+
+    def _look_at(self, executor: loky.ProcessPoolExecutor, done: Future) -> None:
+        if isinstance(done.exception(), BrokenExecutor):
+            self._forget(executor)
+
+    def _forget(self, executor: loky.ProcessPoolExecutor) -> None:
+        with self._lock:
+            if self._executor is executor:
+                self._executor = None
+
+    def _ask(self, waiting: Callable[[float], None], submit: Callable[[], Future]) -> Any:
+        began = time.monotonic()
+        for _ in range(ATTEMPTS):
+            try:
+                future = submit()
+                while True:
+                    try:
+                        return future.result(timeout=0.1)
+                    except NotYet:
+                        waiting(time.monotonic() - began)
+            except BrokenExecutor:
+                continue
+            except (OSError, ImportError, ValueError, MemoryError) as error:
+                raise WorkerError(f"The network could not be run: {error}") from error
+        raise WorkerError("The network's process stopped several times. Try again; if it goes on, restart the app.")
+
+
+class Tracer(Worker):
+    """The worker for forward passes. Images that wait for it together go in one batch."""
+
+    def __init__(self) -> None:
+        super().__init__(tracer.warm_up, follow)
+        self._images: list[tuple[Model, np.ndarray, Future]] = []  # which wait for the batch before them
+        self._busy = False
 
     def trace(
         self, model: Model, image: np.ndarray, waiting: Callable[[float], None] = lambda seconds: None
@@ -109,22 +163,6 @@ class Tracer:
             WorkerError: the worker died ATTEMPTS times under this request, or failed at it.
         """
         return self._ask(waiting, partial(self._submit_image, model, image))
-
-    def one_step(self, history: one_step.History, waiting: Callable[[float, int], None]) -> one_step.OneStep:
-        """The step of learning that comes after a history.
-
-        Args:
-            waiting: called with the seconds of waiting for this part of it and the steps that have been taken again.
-
-        Raises:
-            WorkerError: as in `trace`, or there is no MNIST.
-        """
-        done, steps = 0, 10
-        while True:
-            answer = self._ask(partial(waiting, steps=done), partial(self._send, one_step.advance, history, steps))
-            if not isinstance(answer, int):
-                return answer
-            done, steps = answer, 2 * steps
 
     def _submit_image(self, model: Model, image: np.ndarray) -> Future:
         future: Future = Future()
@@ -162,42 +200,44 @@ class Tracer:
                 future.set_result(batch.result()[number].copy())  # the others' numbers need not be kept
         self._submit_batch()
 
-    def _send(self, function: Callable, *args: Any) -> Future:
-        """Ask the worker; one that is found dead is replaced."""
+
+class Learner(Worker):
+    """The worker for single steps of learning, which take so long that the tracer's strokes would wait for them.
+    Without work for IDLE seconds it ends, and gives its memory back.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(one_step.warm_up, behave)
+        self._rest: threading.Timer | None = None
+
+    def one_step(self, history: one_step.History, waiting: Callable[[float, int], None]) -> one_step.OneStep:
+        """The step of learning that comes after a history.
+
+        Args:
+            waiting: called with the seconds of waiting for this part of it and the steps that have been taken again.
+
+        Raises:
+            WorkerError: as in `trace`, or there is no MNIST.
+        """
+        done, steps = 0, 10
         while True:
-            executor = self.start()
-            try:
-                future = executor.submit(plainly, function, *args)
-            except BrokenExecutor:
-                self._forget(executor)
-                continue
-            future.add_done_callback(partial(self._look_at, executor))
-            return future
+            answer = self._ask(partial(waiting, steps=done), partial(self._send, one_step.advance, history, steps))
+            if not isinstance(answer, int):
+                return answer
+            done, steps = answer, 2 * steps
 
     def _look_at(self, executor: loky.ProcessPoolExecutor, done: Future) -> None:
-        if isinstance(done.exception(), BrokenExecutor):
-            self._forget(executor)
-
-    def _forget(self, executor: loky.ProcessPoolExecutor) -> None:
+        super()._look_at(executor, done)
         with self._lock:
-            if self._executor is executor:
-                self._executor = None
+            if self._rest:
+                self._rest.cancel()
+            self._rest = threading.Timer(IDLE, self._end, (executor,))
+            self._rest.daemon = True
+            self._rest.start()
 
-    def _ask(self, waiting: Callable[[float], None], submit: Callable[[], Future]) -> Any:
-        began = time.monotonic()
-        for _ in range(ATTEMPTS):
-            try:
-                future = submit()
-                while True:
-                    try:
-                        return future.result(timeout=0.1)
-                    except NotYet:
-                        waiting(time.monotonic() - began)
-            except BrokenExecutor:
-                continue
-            except (OSError, ImportError, ValueError, MemoryError) as error:
-                raise WorkerError(f"The network could not be run: {error}") from error
-        raise WorkerError("The network's process stopped several times. Try again; if it goes on, restart the app.")
+    def _end(self, executor: loky.ProcessPoolExecutor) -> None:
+        self._forget(executor)
+        executor.shutdown(wait=False)  # what it was asked at this very moment it still answers
 
 
 def train(run: runs.Run) -> str:
@@ -436,9 +476,13 @@ class Trainers:
 
 
 IDLE = 120
-"""Seconds after which a trainer without work ends, and gives its memory back."""
+"""Seconds after which a trainer, or a learner, without work ends, and gives its memory back."""
 
 TRAINERS = Trainers()
 """The training jobs of this server."""
 
 TRACER = Tracer()
+"""The forward passes of this server."""
+
+LEARNER = Learner()
+"""The single steps of learning of this server."""

@@ -24,7 +24,7 @@ from cnnviz.training.one_step import (
     moved,
     too_far,
 )
-from cnnviz.workers import TRACER, WorkerError
+from cnnviz.workers import LEARNER, WorkerError
 
 RATES_OF = {"sgd": ("step_rate", 0.1), "adam": ("step_adam_rate", 0.001)}  # the slider's key, and where it begins
 # What a link may say of a widget. Bound to it, Streamlit fails at a number that is infinite to a float, and takes
@@ -62,13 +62,13 @@ def computed(history: History, slot) -> OneStep:
         def waiting(seconds: float, steps: int) -> None:
             if steps:
                 slot.progress(steps / len(history.rates), f"Taking the steps again: {steps} of {len(history.rates)}.")
-            elif seconds > PATIENCE and TRACER.warm:
+            elif seconds > PATIENCE and LEARNER.warm:
                 slot.progress(0.5, "Computing the gradients.")
             elif seconds > PATIENCE:
                 text = f"TensorFlow is warming up: {seconds:.0f} s, usually about {START_UP}."
                 slot.progress(min(seconds / START_UP, 0.99), text)
 
-        state.one_step = TRACER.one_step(history, waiting)
+        state.one_step = LEARNER.one_step(history, waiting)
         slot.empty()
     return state.one_step
 

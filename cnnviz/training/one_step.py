@@ -7,6 +7,7 @@ imported when a function needs it, because the web process reads this module too
 
 from __future__ import annotations
 
+import gc
 import math
 import re
 from collections import OrderedDict
@@ -212,6 +213,14 @@ def _functions() -> tuple[Callable, Callable]:
         return loss, logits, tape.gradient(loss, weights)
 
     return tf.function(forward), tf.function(backward)
+
+
+def warm_up() -> None:
+    """Import TensorFlow before the first step is asked for."""
+    _functions()
+    # As in cnnviz.trace.tracer: loky's collecting takes half a second over TensorFlow's objects.
+    gc.collect()
+    gc.freeze()
 
 
 def first_weights(seed: int) -> Arrays:

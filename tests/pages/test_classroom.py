@@ -29,12 +29,12 @@ def hurried(monkeypatch):
 
 
 def class_of(room, *kinds, seconds):
-    """What sessions of these kinds find in some seconds."""
+    """The class after sessions of these kinds have been there for some seconds."""
 
     async def lesson():
         sessions = [kind(room, number) for number, kind in enumerate(kinds)]
         stays = [asyncio.create_task(session.visit(0.1 * number)) for number, session in enumerate(sessions)]
-        while not all(session.history for session in sessions) and not room.figures.errors:
+        while not all(session.history for session in sessions) and not room.errors:
             await asyncio.sleep(0.1)  # the first one waits for TensorFlow
         await asyncio.sleep(seconds)
         for session in sessions:
@@ -43,13 +43,14 @@ def class_of(room, *kinds, seconds):
 
     with ThreadPoolExecutor(1) as pool:  # Playwright keeps a loop of its own running in the tests' thread
         pool.submit(lambda: asyncio.run(lesson())).result()
-    return room.figures
+    return room
 
 
 def test_every_answer_is_checked_and_none_is_lost(server, drawn, hurried):
-    figures = class_of(Classroom(server.url, *drawn), Session, Session, Wanderer, seconds=6)
-    assert figures.errors == []
-    assert figures.lost == 0
+    room = class_of(Classroom(server.url, *drawn), Session, Session, Wanderer, seconds=6)
+    figures = room.figures
+    assert room.errors == []
+    assert room.lost == 0
     assert figures.strokes >= 12
     assert figures.checked + figures.overtaken >= figures.strokes
     assert len(figures.answers) >= figures.strokes
@@ -57,5 +58,5 @@ def test_every_answer_is_checked_and_none_is_lost(server, drawn, hurried):
 
 def test_a_wrong_answer_is_noticed(server, drawn, hurried):
     other = [[replace(one, chances=np.roll(one.chances, 1)) for one in digit] for digit in drawn[0]]
-    figures = class_of(Classroom(server.url, other, drawn[1]), Session, seconds=1)
-    assert "the network's own is" in figures.errors[0]
+    room = class_of(Classroom(server.url, other, drawn[1]), Session, seconds=1)
+    assert "the network's own is" in room.errors[0]

@@ -1,0 +1,45 @@
+"""The processes that are asked: one ends without work and answers again, none is taken for a leak."""
+
+import os
+import time
+from functools import partial
+
+import numpy as np
+import psutil
+import pytest
+from loky.process_executor import _MEMORY_LEAK_CHECK_DELAY
+
+from cnnviz import data, workers
+from cnnviz.training.one_step import History
+from cnnviz.workers import Learner, Worker, follow
+
+HISTORY = History(3, "adam", (0.001,))
+kept = []
+
+
+def grow() -> int:
+    """In a worker: keep 400 MB, more than loky allows, and take so long that it looks."""
+    kept.append(np.ones(400_000_000, np.uint8))
+    time.sleep(1.1 * _MEMORY_LEAK_CHECK_DELAY)
+    return os.getpid()
+
+
+def test_memory_that_is_needed_is_no_leak():
+    one = Worker(int, follow)
+    pids = {one._ask(lambda seconds: None, partial(one._send, asked)) for asked in (os.getpid, grow, os.getpid)}
+    one.start().shutdown(kill_workers=True)
+    assert len(pids) == 1
+
+
+@pytest.mark.skipif(not data.is_here("mnist"), reason="MNIST is not here: run `python -m cnnviz datasets mnist`")
+def test_a_learner_without_work_ends_and_answers_again(monkeypatch):
+    monkeypatch.setattr(workers, "IDLE", 0.2)
+    one = Learner()
+    first = one.one_step(HISTORY, lambda seconds, steps: None)
+    processes = [child for child in psutil.Process().children() if child.nice() == workers.NICE]
+    assert processes
+    assert not psutil.wait_procs(processes, timeout=60)[1]
+    again = one.one_step(HISTORY, lambda seconds, steps: None)
+    assert again.losses == first.losses
+    assert again.past == first.past
+    one.start().shutdown(kill_workers=True)
