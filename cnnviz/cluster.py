@@ -10,6 +10,7 @@ import logging
 import re
 import secrets
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from cnnviz.training.runs import BEAT, Run
 
 REACH = 5.0
 """Seconds within which the scheduler has to answer."""
+GIVE_UP = 60.0
+"""Seconds without an answer from the scheduler until the runs that wait for it are given up: it may just be busy, or be
+started again."""
 RETRIES = 2
 """How often a run that failed for a reason of its worker's is done again, from its last finished epoch."""
 
@@ -63,6 +67,7 @@ class Cluster:
     Attributes:
         workers: those that there were at the last look.
         trouble: one sentence, where the scheduler could not be asked.
+        given_up: whether that is so for good, or has been for GIVE_UP seconds.
         looked: whether it has been asked yet.
     """
 
@@ -71,7 +76,8 @@ class Cluster:
     def __init__(self, address: str, job: Callable[[Run], str]) -> None:
         self.address, self.job = address, job
         self.workers: tuple[Worker, ...] = ()
-        self.trouble, self.looked = "", False
+        self.trouble, self.given_up, self.looked = "", False, False
+        self._lost_at = 0.0
         self._client: Any = None
         self._keys: dict[str, Future] = {}
 
@@ -83,17 +89,18 @@ class Cluster:
     def refresh(self) -> None:
         """Ask the scheduler who is there and does what. Afterwards `trouble` says whether it answered."""
         try:
-            self.workers, self.trouble = self._asked(), ""
+            self.workers, self.trouble, self.given_up = self._asked(), "", False
         except ImportError:
-            self.workers = ()
+            self.workers, self.given_up = (), True
             self.trouble = ("CNNVIZ_SCHEDULER is set, but Dask is not installed here: "
                             "pip install -r requirements-cluster.txt.")  # fmt: skip
         except Exception as error:  # whatever it is, what is asked for is not to be had now
             if not self.trouble:
                 logging.getLogger(__name__).warning("The scheduler at %s: %r", self.address, error)
-            self.workers = ()
+                self._lost_at = time.monotonic()
+            self.workers, self.given_up = (), time.monotonic() - self._lost_at >= GIVE_UP
             self.trouble = (f"The cluster's scheduler at {self.address} can't be reached: start it, or look at "
-                            "CNNVIZ_SCHEDULER, then go on.")  # fmt: skip
+                            "CNNVIZ_SCHEDULER.")  # fmt: skip
         self.looked = True
 
     def _asked(self) -> tuple[Worker, ...]:
@@ -129,7 +136,9 @@ class Cluster:
 
     def lacking(self, run: Run) -> str:
         """What the run will wait for in vain, in a sentence; empty: nothing."""
-        if self.trouble or not self.looked or any(worker.suits(run) for worker in self.workers):
+        if self.trouble:
+            return "Waiting: the cluster's scheduler can't be reached now."
+        if not self.looked or any(worker.suits(run) for worker in self.workers):
             return ""
         kind = "a worker with a GPU" if needs(run) else "a worker"
         return f"Waiting: the cluster does not have {kind} now."
