@@ -32,6 +32,7 @@ class Worker:
     """A worker of the cluster, as the scheduler knows it.
 
     Attributes:
+        address: what the scheduler calls it.
         memory, limit: bytes that its process takes, and may take (0: no limit).
         resources: what it was started with, like {"GPU": 1.0}.
         tasks: the keys of what it is given to do, this server's runs and other work.
@@ -44,6 +45,7 @@ class Worker:
     limit: int
     resources: dict[str, float] = field(default_factory=dict)
     tasks: tuple[str, ...] = ()
+    address: str = ""
 
     @property
     def run(self) -> str:
@@ -79,7 +81,7 @@ class Cluster:
         self.trouble, self.given_up, self.looked = "", False, False
         self._lost_at = 0.0
         self._client: Any = None
-        self._keys: dict[str, Future] = {}
+        self._given: dict[str, tuple[Future, str]] = {}
 
     @property
     def size(self) -> int:
@@ -119,7 +121,8 @@ class Cluster:
         tasks = ask(scheduler.processing, workers=None, callback_timeout=REACH)
         return tuple(
             Worker(str(one["name"]), one["host"], one["nthreads"], one["metrics"].get("memory", 0),
-                   one["memory_limit"] or 0, one["resources"], tuple(map(str, tasks.get(address, ()))))
+                   one["memory_limit"] or 0, one["resources"], tuple(map(str, tasks.get(address, ()))),
+                   address)
             for address, one in known.items()
         )  # fmt: skip
 
@@ -129,10 +132,18 @@ class Cluster:
 
     def room(self, run: Run, begun: int) -> bool:
         """Whether a worker that suits the run has nothing to do."""
-        self._keys = {key: future for key, future in self._keys.items() if not future.done()}
-        on_the_way = self._keys.keys() - {task for worker in self.workers for task in worker.tasks}
-        free = [worker for worker in self.workers if worker.suits(run) and not worker.tasks]
-        return len(free) > len(on_the_way)
+        return bool(self.free(run))
+
+    def free(self, run: Run) -> list[Worker]:
+        """The workers that suit the run and have nothing to do; last those with a GPU, which others may ask for."""
+        self._given = {key: (future, to) for key, (future, to) in self._given.items() if not future.done()}
+        seen = {task for worker in self.workers for task in worker.tasks}
+        coming = [to for key, (_, to) in self._given.items() if key not in seen]
+        found = [worker for worker in self.workers
+                 if worker.suits(run) and not worker.tasks and worker.address not in coming]  # fmt: skip
+        with_gpu = [worker for worker in found if worker.resources.get("GPU")]
+        # Who asks for a GPU is not told which: each of those on the way takes one.
+        return [worker for worker in found if worker not in with_gpu] + with_gpu[coming.count("") :]
 
     def lacking(self, run: Run) -> str:
         """What the run will wait for in vain, in a sentence; empty: nothing."""
@@ -147,7 +158,12 @@ class Cluster:
         """Have the run done by a worker that suits it; by another one, from its last finished epoch, if that dies."""
         key = f"train-{run.id}-{secrets.token_hex(4)}"
         executor = self._client.get_executor(retries=RETRIES, pure=False)
-        future = self._keys[key] = executor.submit(self.job, run, key=key, resources=needs(run) or None)
+        if asked := needs(run):
+            future, to = executor.submit(self.job, run, key=key, resources=asked), ""
+        else:  # Dask would as soon take a worker with a GPU
+            to = self.free(run)[0].address
+            future = executor.submit(self.job, run, key=key, workers=[to], allow_other_workers=True)
+        self._given[key] = future, to
         return future
 
     def excuse(self, error: Exception) -> str:
