@@ -10,6 +10,7 @@ import logging
 import re
 import secrets
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from cnnviz.training.runs import BEAT, Run
 
 REACH = 5.0
 """Seconds within which the scheduler has to answer."""
+GIVE_UP = 60.0
+"""Seconds without an answer from the scheduler until the runs that wait for it are given up: it may just be busy, or be
+started again."""
 RETRIES = 2
 """How often a run that failed for a reason of its worker's is done again, from its last finished epoch."""
 
@@ -28,6 +32,7 @@ class Worker:
     """A worker of the cluster, as the scheduler knows it.
 
     Attributes:
+        address: what the scheduler calls it.
         memory, limit: bytes that its process takes, and may take (0: no limit).
         resources: what it was started with, like {"GPU": 1.0}.
         tasks: the keys of what it is given to do, this server's runs and other work.
@@ -40,6 +45,7 @@ class Worker:
     limit: int
     resources: dict[str, float] = field(default_factory=dict)
     tasks: tuple[str, ...] = ()
+    address: str = ""
 
     @property
     def run(self) -> str:
@@ -63,6 +69,7 @@ class Cluster:
     Attributes:
         workers: those that there were at the last look.
         trouble: one sentence, where the scheduler could not be asked.
+        given_up: whether that is so for good, or has been for GIVE_UP seconds.
         looked: whether it has been asked yet.
     """
 
@@ -71,9 +78,10 @@ class Cluster:
     def __init__(self, address: str, job: Callable[[Run], str]) -> None:
         self.address, self.job = address, job
         self.workers: tuple[Worker, ...] = ()
-        self.trouble, self.looked = "", False
+        self.trouble, self.given_up, self.looked = "", False, False
+        self._lost_at = 0.0
         self._client: Any = None
-        self._keys: dict[str, Future] = {}
+        self._given: dict[str, tuple[Future, str]] = {}
 
     @property
     def size(self) -> int:
@@ -83,17 +91,18 @@ class Cluster:
     def refresh(self) -> None:
         """Ask the scheduler who is there and does what. Afterwards `trouble` says whether it answered."""
         try:
-            self.workers, self.trouble = self._asked(), ""
+            self.workers, self.trouble, self.given_up = self._asked(), "", False
         except ImportError:
-            self.workers = ()
+            self.workers, self.given_up = (), True
             self.trouble = ("CNNVIZ_SCHEDULER is set, but Dask is not installed here: "
                             "pip install -r requirements-cluster.txt.")  # fmt: skip
         except Exception as error:  # whatever it is, what is asked for is not to be had now
             if not self.trouble:
                 logging.getLogger(__name__).warning("The scheduler at %s: %r", self.address, error)
-            self.workers = ()
+                self._lost_at = time.monotonic()
+            self.workers, self.given_up = (), time.monotonic() - self._lost_at >= GIVE_UP
             self.trouble = (f"The cluster's scheduler at {self.address} can't be reached: start it, or look at "
-                            "CNNVIZ_SCHEDULER, then go on.")  # fmt: skip
+                            "CNNVIZ_SCHEDULER.")  # fmt: skip
         self.looked = True
 
     def _asked(self) -> tuple[Worker, ...]:
@@ -112,7 +121,8 @@ class Cluster:
         tasks = ask(scheduler.processing, workers=None, callback_timeout=REACH)
         return tuple(
             Worker(str(one["name"]), one["host"], one["nthreads"], one["metrics"].get("memory", 0),
-                   one["memory_limit"] or 0, one["resources"], tuple(map(str, tasks.get(address, ()))))
+                   one["memory_limit"] or 0, one["resources"], tuple(map(str, tasks.get(address, ()))),
+                   address)
             for address, one in known.items()
         )  # fmt: skip
 
@@ -122,14 +132,24 @@ class Cluster:
 
     def room(self, run: Run, begun: int) -> bool:
         """Whether a worker that suits the run has nothing to do."""
-        self._keys = {key: future for key, future in self._keys.items() if not future.done()}
-        on_the_way = self._keys.keys() - {task for worker in self.workers for task in worker.tasks}
-        free = [worker for worker in self.workers if worker.suits(run) and not worker.tasks]
-        return len(free) > len(on_the_way)
+        return bool(self.free(run))
+
+    def free(self, run: Run) -> list[Worker]:
+        """The workers that suit the run and have nothing to do; last those with a GPU, which others may ask for."""
+        self._given = {key: (future, to) for key, (future, to) in self._given.items() if not future.done()}
+        seen = {task for worker in self.workers for task in worker.tasks}
+        coming = [to for key, (_, to) in self._given.items() if key not in seen]
+        found = [worker for worker in self.workers
+                 if worker.suits(run) and not worker.tasks and worker.address not in coming]  # fmt: skip
+        with_gpu = [worker for worker in found if worker.resources.get("GPU")]
+        # Who asks for a GPU is not told which: each of those on the way takes one.
+        return [worker for worker in found if worker not in with_gpu] + with_gpu[coming.count("") :]
 
     def lacking(self, run: Run) -> str:
         """What the run will wait for in vain, in a sentence; empty: nothing."""
-        if self.trouble or not self.looked or any(worker.suits(run) for worker in self.workers):
+        if self.trouble:
+            return "Waiting: the cluster's scheduler can't be reached now."
+        if not self.looked or any(worker.suits(run) for worker in self.workers):
             return ""
         kind = "a worker with a GPU" if needs(run) else "a worker"
         return f"Waiting: the cluster does not have {kind} now."
@@ -138,7 +158,12 @@ class Cluster:
         """Have the run done by a worker that suits it; by another one, from its last finished epoch, if that dies."""
         key = f"train-{run.id}-{secrets.token_hex(4)}"
         executor = self._client.get_executor(retries=RETRIES, pure=False)
-        future = self._keys[key] = executor.submit(self.job, run, key=key, resources=needs(run) or None)
+        if asked := needs(run):
+            future, to = executor.submit(self.job, run, key=key, resources=asked), ""
+        else:  # Dask would as soon take a worker with a GPU
+            to = self.free(run)[0].address
+            future = executor.submit(self.job, run, key=key, workers=[to], allow_other_workers=True)
+        self._given[key] = future, to
         return future
 
     def excuse(self, error: Exception) -> str:

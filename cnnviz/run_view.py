@@ -35,9 +35,10 @@ def clock(seconds: float) -> str:
 def progress_line(run: runs.Run, told: runs.Story) -> str:
     """Where a run is, in a few words."""
     if told.state == "waiting":
-        if run.sweep and not TRAINERS.holds(run):
+        held = TRAINERS.holds(run)
+        if run.sweep and not held:
             return "Waiting for its turn in the sweep."
-        if lacking := TRAINERS.where.lacking(run):
+        if held and (lacking := TRAINERS.where.lacking(run)):
             return lacking
         place = TRAINERS.place(run)
         if place:
@@ -45,6 +46,8 @@ def progress_line(run: runs.Run, told: runs.Story) -> str:
         if told.download:
             got, of = told.download["done"], told.download["of"]
             return f"Getting {plain(told.download['what'])}: {got / of:.0%}"
+        if not held:
+            return "Waiting on another server, or begun from a command line."
         return "Starting: Keras is being loaded, about 5 s."
     last = told.batches[-1] if told.batches else {}
     parts = [f"Epoch {last.get('epoch', 1)} of {told.started['epochs']}",

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import platform
@@ -266,6 +267,7 @@ class Here:
     """One worker on this computer, for one run at a time. `cnnviz.cluster.Cluster` is the other place to train."""
 
     address = trouble = ""
+    given_up = False
     size = 1
 
     def __init__(self) -> None:
@@ -328,12 +330,11 @@ class Begun:
 
     Attributes:
         said: bytes that it had said before.
-        future: None until it is handed over.
     """
 
     run: runs.Run
     said: int
-    future: Future | None = None
+    future: Future
 
 
 class Trainers:
@@ -354,6 +355,7 @@ class Trainers:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, daemon=True)
                 self._thread.start()
+                threading.Thread(target=self._beat, daemon=True).start()
 
     def submit(self, run: runs.Run) -> None:
         """Put a run at the end of the queue, unless it is in it already."""
@@ -409,9 +411,18 @@ class Trainers:
             except Exception:  # one run's trouble is not the next one's
                 logging.getLogger(__name__).exception("Looking after runs")
 
+    def _beat(self) -> None:
+        # By itself: the scheduler of a cluster may let `_work` wait for longer than runs may be without a sign of life.
+        while True:
+            with self._changed:
+                looked_after = [*self._waiting, *(one.run for one in self._begun.values())]
+            for run in looked_after:
+                runs.beat_if_there(run.folder)
+            time.sleep(runs.BEAT)
+
     def _look_after(self) -> None:
         self.where.refresh()
-        if self.where.trouble:
+        if self.where.given_up:
             with self._changed:
                 given_up, self._waiting = self._waiting, []
             for run in given_up:
@@ -421,9 +432,6 @@ class Trainers:
             busy = bool(self._waiting or self._begun)
             noticed = self._changed.wait_for(lambda: self._news, runs.BEAT if busy else self.where.patience)
             self._news = False
-            looked_after = [*self._waiting, *(one.run for one in self._begun.values())]
-        for run in looked_after:
-            runs.beat_if_there(run.folder)
         for one in [one for one in self._begun.values() if one.future.done()]:
             self._end(one)
         if not (busy or noticed):
@@ -431,20 +439,37 @@ class Trainers:
 
     def _begin(self) -> None:
         with self._changed:
-            for run in [*self._waiting]:
-                if self.where.room(run, len(self._begun)):
-                    self._waiting.remove(run)
-                    self._begun[run.id] = Begun(run, runs.said_so_far(run))
-        for one in self._begun.values():
-            if one.future is None:
-                try:
-                    one.future = self.where.begin(one.run)
-                except Exception as error:
-                    one.future = Future()
-                    one.future.set_exception(error)
-                one.future.add_done_callback(self._notice)
+            waiting = [*self._waiting]
+        for run in waiting:
+            if not self.where.room(run, len(self._begun)):
+                continue
+            with self._changed:
+                if run not in self._waiting:  # withdrawn this moment
+                    continue
+                self._waiting.remove(run)
+                one = self._begun[run.id] = Begun(run, runs.said_so_far(run), Future())
+            # One at a time: what this one takes is no room for the next.
+            try:
+                one.future = self.where.begin(run)
+            except Exception as error:
+                one.future.set_exception(error)
+            one.future.add_done_callback(self._notice)
 
     def _end(self, one: Begun) -> None:
+        again = False
+        try:
+            again = self._ended(one)
+        finally:  # whatever has happened: a run that stayed would keep the others from beginning
+            with self._changed:
+                del self._begun[one.run.id]
+                if again:
+                    self._second_try.add(one.run.id)
+                    self._waiting.insert(0, one.run)
+                else:
+                    self._second_try.discard(one.run.id)
+
+    def _ended(self, one: Begun) -> bool:
+        """Say how a run ended where it could not. Returns whether it is to be begun once more."""
         run = one.run
         try:
             one.future.result()
@@ -452,19 +477,14 @@ class Trainers:
             self.where.rest()
             # A worker may have died while it was idle: then the run has not been begun, and is once more.
             if runs.said_so_far(run) == one.said and run.id not in self._second_try:
-                with self._changed:
-                    self._second_try.add(run.id)
-                    del self._begun[run.id]
-                    self._waiting.insert(0, run)
-                return
-            # The page sees that nobody works on it any more, and offers to go on.
-            (run.folder / "alive").unlink(missing_ok=True)
+                return True
+            # The page sees that nobody works on it any more, and offers to go on; where nothing can be removed, soon.
+            with contextlib.suppress(OSError):
+                (run.folder / "alive").unlink(missing_ok=True)
         except Exception as error:
             logging.getLogger(__name__).error("The run %s", run.id, exc_info=error)
             self._fail(run, self.where.excuse(error))
-        with self._changed:
-            self._second_try.discard(run.id)
-            del self._begun[run.id]
+        return False
 
     def _fail(self, run: runs.Run, message: str) -> None:
         """Have a run say that it failed, unless it has come to an end, or somebody works on it after all."""

@@ -1,6 +1,8 @@
 """Training on a real Dask cluster: real processes, a worker killed, the scheduler gone and there again."""
 
+import signal
 import sys
+from concurrent.futures import Future
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -44,9 +46,16 @@ def test_a_cluster_through_a_killed_worker_and_a_lost_scheduler(folder, monkeypa
         assert told.started["from_epoch"] >= 2, "from its last finished epoch"
         assert told.started["place"] != killed
         assert [curve(run) for run in every] == [curve(victim)] * 4, "to the last digit"
-        # A run that asks for a GPU gets the worker that says it has one, though others have nothing to do either.
+        workers_are_chosen(cluster.address)
+        # A scheduler that says nothing for a while costs nobody their run.
+        there.scheduler.send_signal(signal.SIGSTOP)
+        demo.until(lambda: cluster.trouble, "the scheduler's silence")
         asking = runs.create(replace(demo.CONFIG, device="gpu:0"))
         trainers.submit(asking)
+        demo.until(lambda: trainers.place(asking) == 0 or cluster.trouble, "a look at it")
+        assert runs.story(asking).state == "waiting"
+        assert "scheduler can't be reached" in cluster.lacking(asking)
+        there.scheduler.send_signal(signal.SIGCONT)
         demo.until(lambda: runs.story(asking).state == "failed", "the worker's answer")
         assert "gpu:0 is not here" in runs.story(asking).message
         # The page says where each run is, and not what another visitor's is called.
@@ -68,9 +77,11 @@ def test_a_cluster_through_a_killed_worker_and_a_lost_scheduler(folder, monkeypa
         demo.until(lambda: cluster.trouble, "the scheduler's end")
         late = runs.create(replace(demo.CONFIG, epochs=1))
         trainers.submit(late)
+        assert "can't be reached" in runs_page().error[-1].value
+        assert runs.story(late).state == "waiting"
+        monkeypatch.setattr("cnnviz.cluster.GIVE_UP", 0)
         demo.until(lambda: runs.story(late).state == "failed", "the sentence")
         assert "can't be reached" in runs.story(late).message
-        assert "can't be reached" in runs_page().error[-1].value
         demo.until(lambda: not trainers.holds(lost), "the end of the lost run")
         assert runs.story(lost).state == "interrupted"
         finished = len(runs.story(lost).epochs)
@@ -86,6 +97,22 @@ def test_a_cluster_through_a_killed_worker_and_a_lost_scheduler(folder, monkeypa
             lost.stop()
             demo.until(lambda: runs.story(lost).state == "stopped", "its end")
             demo.until(lambda: runs.story(late).state == "done", "the end of the other one")
+
+
+def workers_are_chosen(address: str) -> None:
+    """Only a run that asks for a GPU gets the worker that says it has one, as long as others have nothing to do."""
+
+    def where(run: runs.Run) -> str:
+        import os
+
+        return os.environ["CNNVIZ_WORKER"]
+
+    cluster = Cluster(address, where)
+    for device in "gpu:0", "auto", "cpu", "auto":
+        cluster.refresh()
+        name = cluster.begin(runs.create(replace(demo.CONFIG, device=device))).result(demo.LONG)
+        assert (name == demo.GPU) == (device == "gpu:0"), (device, name)
+    cluster._client.close()
 
 
 def test_a_run_that_no_worker_can_do_says_what_it_waits_for():
@@ -106,8 +133,27 @@ def test_a_run_that_no_worker_can_do_says_what_it_waits_for():
     assert not cluster.room(on_any, 0)
 
 
+def test_a_worker_with_a_gpu_is_left_to_who_asks_for_one_as_long_as_others_are_free():
+    cluster, on_the_way = Cluster("tcp://127.0.0.1:1", workers.train), Future()
+    on_gpu, on_any = (runs.create(replace(demo.CONFIG, device=device)) for device in ("gpu:0", "auto"))
+    with_gpu = Worker("one", "here", 1, 0, 0, {"GPU": 1.0}, address="1")
+    plain = Worker("two", "here", 1, 0, 0, address="2")
+    cluster.workers = (with_gpu, plain)
+    assert cluster.free(on_any) == [plain, with_gpu]
+    assert cluster.free(on_gpu) == [with_gpu]
+    cluster._given = {"train-a": (on_the_way, "2")}
+    assert cluster.free(on_any) == [with_gpu], "what is on the way to a worker takes it"
+    cluster._given = {"train-a": (on_the_way, "")}
+    assert (cluster.free(on_any), cluster.free(on_gpu)) == ([plain], [])
+    on_the_way.set_result("done")
+    assert cluster.free(on_any) == [plain, with_gpu]
+    cluster.workers = (with_gpu, replace(plain, tasks=("somebody's-own",)))
+    assert cluster.free(on_any) == [with_gpu]
+
+
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "tcp://no.such.computer.invalid:8786"])
-def test_an_address_where_nobody_is_gets_a_sentence(address):
+def test_an_address_where_nobody_is_gets_a_sentence(address, monkeypatch):
+    monkeypatch.setattr("cnnviz.cluster.GIVE_UP", 0)
     trainers = workers.Trainers(Cluster(address, workers.train))
     run = runs.create(demo.CONFIG)
     trainers.submit(run)

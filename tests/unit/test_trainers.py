@@ -1,0 +1,92 @@
+"""The queue at a place where everything goes wrong: what real workers and a real cluster do seldom, or late."""
+
+import threading
+import time
+from concurrent.futures import BrokenExecutor, Future
+
+import pytest
+
+from cnnviz.run_view import progress_line
+from cnnviz.training import runs
+from cnnviz.training.config import TrainingConfig
+from cnnviz.workers import Here, Trainers
+
+CONFIG = TrainingConfig("digits", preset="small-digits")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("CNNVIZ_RUNS", str(tmp_path / "runs"))
+
+
+def until(found, what: str) -> None:
+    deadline = time.monotonic() + 20
+    while not found():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+
+class Place(Here):
+    """Where a run's worker dies, or never ends, as its title says; `ask` holds the first look up until it is set."""
+
+    seats = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ask, self.begun = threading.Event(), []
+        self.ask.set()
+
+    def refresh(self) -> None:
+        self.ask.wait(20)
+
+    def room(self, run: runs.Run, begun: int) -> bool:
+        return len([one for one in self.begun if one.title == "long"]) < self.seats
+
+    def begin(self, run: runs.Run) -> Future:
+        self.begun.append(run)
+        future = Future()
+        if run.title == "dies":
+            future.set_exception(BrokenExecutor("killed"))
+        return future
+
+
+def test_a_trainer_killed_at_a_run_that_can_not_be_written_lets_the_next_one_begin():
+    trainers, run, after = Trainers(Place()), runs.create(CONFIG, "dies"), runs.create(CONFIG, "long")
+    # What a read-only folder does to its files, to the superuser too: it can't be removed.
+    (run.folder / "alive").unlink()
+    (run.folder / "alive").mkdir()
+    trainers.submit(run)
+    until(lambda: not trainers.holds(run), "the end of the run")
+    trainers.submit(after)
+    until(lambda: after in trainers.where.begun, "the next one")
+
+
+def test_runs_that_wait_are_alive_while_the_scheduler_does_not_answer(monkeypatch):
+    monkeypatch.setattr(runs, "BEAT", 0.02)
+    place = Place()
+    place.ask.clear()
+    trainers, run = Trainers(place), runs.create(CONFIG, "long")
+    trainers.submit(run)
+    before = (run.folder / "alive").stat().st_mtime_ns
+    until(lambda: (run.folder / "alive").stat().st_mtime_ns > before, "a sign of life")
+    assert not place.begun
+    place.ask.set()
+    until(lambda: place.begun, "its turn")
+
+
+def test_no_more_runs_begin_than_there_is_room_for():
+    place = Place()
+    place.ask.clear()
+    trainers = Trainers(place)
+    first, second = runs.create(CONFIG, "long"), runs.create(CONFIG, "long")
+    trainers.submit(first)
+    trainers.submit(second)
+    place.ask.set()
+    until(lambda: place.begun, "the first")
+    until(lambda: trainers.place(second) == 1, "the second waits")
+    assert place.begun == [first]
+
+
+def test_a_run_in_another_servers_queue_says_so():
+    run = runs.create(CONFIG)
+    assert "on another server" in progress_line(run, runs.story(run))
