@@ -1,8 +1,9 @@
 """Bad uploads, made anew from a seed; run as a program, it reads them one after the other and says what each cost.
 
-The program is fed through its standard input: the number of bytes (4, little-endian), then the bytes. For each upload
-it answers with a line of JSON: which ways it was read, the CPU seconds of the slowest, the most memory that the process
-has ever had, and what came of it.
+The program is fed through its standard input: the number of bytes (4, little-endian), how many threads read them at
+once (1), then the bytes. Each is read in every way that the app has. For each upload it answers with a line of JSON:
+the seconds of the slowest way, by the CPU and by the clock, the most memory that the process has ever had, and what
+came of it.
 """
 
 from __future__ import annotations
@@ -14,9 +15,15 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from cnnviz.inputs import InputError
+from cnnviz.inputs.pictures import MAX_READS, MAX_SCANNED, as_map, for_network
+from cnnviz.memory import tidy
 
 SEED = 5
 KINDS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
@@ -64,6 +71,17 @@ def segment(marker: bytes, content: bytes) -> bytes:
     return b"\xff" + marker + struct.pack(">H", 2 + len(content)) + content
 
 
+def one_by_one(width: int, height: int, channels: int) -> bytes:
+    """A JPEG that is not progressive and still has to be held whole: a channel's scan comes after the other's."""
+    white = saved(Image.new("L", (width, height), 255), "JPEG")
+    head, scan = white.index(b"\xff\xc0"), white.index(b"\xff\xda")
+    tables = white[head + 2 + int.from_bytes(white[head + 2 : head + 4], "big") : scan]
+    numbers = range(1, channels + 1)
+    size = struct.pack(">BHHB", 8, height, width, channels) + b"".join(bytes([n, 0x11, 0]) for n in numbers)
+    scans = (segment(b"\xda", bytes([1, n, 0, 0, 63, 0])) + white[scan + 10 : -2] for n in numbers)
+    return white[:head] + segment(b"\xc0", size) + tables + b"".join(scans) + white[-2:]
+
+
 def exif(tags: int, each: int) -> bytes:
     """Notes of which every one claims the same many bytes."""
     entries = b"".join(struct.pack(">HHII", tag, 7, each, 14 + 12 * tags) for tag in range(1, tags + 1))
@@ -90,12 +108,28 @@ def with_size(file: bytes, kind: str, width: int, height: int) -> bytes:
     return bytes(data)
 
 
+def header_length(kind: str, file: bytes) -> int:
+    """Where the pixels begin."""
+    match kind:
+        case "PNG":
+            return file.index(b"IDAT") + 4
+        case "JPEG":
+            at = file.index(b"\xff\xda") + 2
+            return at + int.from_bytes(file[at : at + 2], "big")
+        case "WEBP":
+            return 30  # of VP8: a frame's tag, start code and size
+        case "BMP":
+            return int.from_bytes(file[10:14], "little")
+        case "GIF":
+            return file.index(b",", 13 + 3 * (2 << (file[10] & 7))) + 11
+
+
 def cut_and_flipped() -> Iterator[tuple[str, bytes]]:
     """Headers cut at every length, bodies at some; bytes flipped; sizes that lie."""
     rng = np.random.default_rng(SEED)
     for kind in KINDS:
         whole = saved(digit().convert("RGB"), kind)
-        header = {"PNG": 60, "JPEG": 200, "WEBP": 40, "BMP": 60, "GIF": 40}[kind]
+        header = header_length(kind, whole)
         for end in [*range(header), *np.linspace(header, len(whole) - 1, 20).astype(int)]:
             yield f"{kind} cut at {end}", whole[:end]
         for number in range(60):
@@ -158,6 +192,8 @@ def bombs() -> Iterator[tuple[str, bytes]]:
         # Filter 4 (Paeth) is the slowest to undo.
         rows = zlib.compress((b"\4" + bytes(SIDE * each)) * SIDE, 1)
         yield f"PNG {name} 25 MP", png(SIDE, SIDE, depth, colour, rows)
+        pieces = png(SIDE, SIDE, depth, colour, rows, chunk(b"tEXt", b"k\0v") * (MAX_READS // 3 - 100))
+        yield f"PNG {name} 25 MP and as many texts as are read", pieces
         yield f"PNG {name} 25 MP and a row", png(SIDE, SIDE + 1, depth, colour, rows)
     yield (
         "PNG interlaced 25 MP",
@@ -173,7 +209,17 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     scans = saved(large, "JPEG", progressive=True)
     yield "JPEG 25 MP, progressive", scans
     last = scans[scans.rindex(b"\xff\xda") : -2]
+    few = saved(Image.new("RGB", (1_000, 1_000), "white"), "JPEG", progressive=True)
+    again = MAX_SCANNED // 1_000_000 - few.count(b"\xff\xda")
+    yield "JPEG of as many scans as are read", few[:-2] + few[few.rindex(b"\xff\xda") : -2] * again + few[-2:]
     yield "JPEG of 2,000 scans", scans[:-2] + last * 2_000 + scans[-2:]
+    two = saved(large, "MPO", save_all=True, append_images=[digit().convert("RGB")])
+    at = two.index(b"\xff\xe2")
+    note = two[at : at + 2 + int.from_bytes(two[at + 2 : at + 4], "big")]  # "more pictures follow"
+    yield "MPO of 2,000 scans", scans[:2] + note + scans[2:-2] + last * 2_000 + scans[-2:]
+    two = Image.new("RGB", (10_000, SIDE), "white")
+    yield "MPO 50 MP", saved(two, "MPO", save_all=True, append_images=[digit().convert("RGB")])
+    yield "JPEG 50 MP, CMYK, a scan a channel", one_by_one(10_000, SIDE, 4)
     yield "JPEG of 65,500 rows", saved(Image.new("L", (381, 65_500)), "JPEG")
 
     small = saved(digit(), "PNG")
@@ -216,13 +262,19 @@ def uploads() -> Iterator[tuple[str, bytes]]:
     yield from bombs()
 
 
-def main() -> None:
-    """Read what comes in."""
+def peak() -> float:
+    """The most megabytes that this process has ever had."""
+    if sys.platform == "linux":  # where `ru_maxrss` begins with what the parent had
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1e3
     import resource
 
-    from cnnviz.inputs import InputError
-    from cnnviz.inputs.pictures import as_map, for_network
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
+
+def main() -> None:
+    """Read what comes in."""
+    tidy()  # as the server does: one heap, and what is free is given back
     ways = {
         "photo": lambda data: for_network(data, "photo", (28, 28, 1)).pixels,
         "sketch": lambda data: for_network(data, "sketch", (28, 28, 1)).pixels,
@@ -230,27 +282,24 @@ def main() -> None:
         "colour": lambda data: for_network(data, "photo", (32, 32, 3)).pixels,
         "map": as_map,
     }
-    for number in range(sys.maxsize):
-        head = sys.stdin.buffer.read(4)
-        if not head:
-            return
-        data = sys.stdin.buffer.read(int.from_bytes(head, "little"))
-        # A large one is read in one way, a small one in all.
-        chosen = [list(ways)[number % len(ways)]] if len(data) > 20_000 else list(ways)
-        told = {"ways": chosen, "seconds": 0.0, "said": [], "errors": []}
-        for way in chosen:
-            began = time.process_time()
+    while head := sys.stdin.buffer.read(5):
+        data, at_once = sys.stdin.buffer.read(int.from_bytes(head[:4], "little")), head[4]
+        told = {"seconds": 0.0, "wall": 0.0, "answers": 0, "said": [], "errors": []}
+        for way, read in ways.items():
+            began, cpu = time.perf_counter(), time.process_time()
             try:
-                pixels = ways[way](data)
+                with ThreadPoolExecutor(at_once) as pool:
+                    pixels = np.concatenate([*pool.map(read, [data] * at_once)])
+                told["answers"] += 1
                 if not (np.isfinite(pixels).all() and 0 <= pixels.min() <= pixels.max() <= 1):
                     told["errors"].append(f"{way}: pixels past [0, 1]")
             except InputError as error:
                 told["said"].append(str(error))
             except BaseException as error:
                 told["errors"].append(f"{way}: {error!r}")
-            told["seconds"] = max(told["seconds"], time.process_time() - began)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        told["megabytes"] = peak / (1e6 if sys.platform == "darwin" else 1e3)
+            told["seconds"] = max(told["seconds"], time.process_time() - cpu)
+            told["wall"] = max(told["wall"], time.perf_counter() - began)
+        told["megabytes"] = peak()
         print(json.dumps(told), flush=True)
 
 

@@ -7,13 +7,15 @@ which is missing, and N. Otsu's threshold (1979) parts ink from what is fainter,
 
 from __future__ import annotations
 
+import contextlib
 import io
+import threading
 import warnings
 from dataclasses import replace
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, JpegImagePlugin
 
 from cnnviz.inputs.errors import InputError
 from cnnviz.inputs.normalise import INK, Input, Step, fit, normalise, raw
@@ -24,12 +26,15 @@ MAX_BYTES = 10 * 1000 * 1000
 MAX_PIXELS = 50 * 1000 * 1000
 """Stricter than Pillow's own limit for decompression bombs, so that one never speaks first."""
 MAX_WHOLE = 25 * 1000 * 1000
-"""The same for what has to be decoded whole, with up to 14 bytes a pixel: all but a JPEG that is not progressive."""
+"""The same for what has to be decoded whole, with up to 16 bytes a pixel: all but a JPEG of one scan."""
 MAX_SIDE = 65_535
 """Pixels of the longer side, as in JPEG and GIF: each row costs, however short it is."""
 MAX_SCANNED = 250 * 1000 * 1000
 """Pixels times scans of a JPEG. A progressive one has about ten scans, a damaged or forged one may have thousands."""
-MAX_READS = 500_000
+LARGE = 1 * 1000 * 1000
+"""Pixels up to which what has to be decoded whole need not wait. Larger ones are decoded one at a time, because one can
+take 400 MB, and a class uploads at once."""
+MAX_READS = 200_000
 """Pieces in which Pillow's Python takes a file apart; 10 MB can be cut into millions, which would take many seconds."""
 MIN_SIDE = 8
 """Fewer pixels than that hold no digit."""
@@ -70,6 +75,8 @@ READABLE = "PNG, JPEG, WebP, BMP or GIF"
 KNOWN_BY_START = {b"%PDF": "a PDF", b"<svg": "an SVG drawing", b"II*\0": "a TIFF picture", b"MM\0*": "a TIFF picture",
                   b"PK\3\4": "a ZIP archive or a document"}  # fmt: skip
 """What people upload instead, told by how the file starts."""
+
+_alone = threading.Lock()
 
 # One forged file can have 65,000 wrong notes, each of which Pillow would write into the server's log.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -151,6 +158,11 @@ def decode(data: bytes, least: int = MIN_SIDE) -> np.ndarray:
     Raises:
         InputError: not a picture, damaged, or past a limit. The limits are checked before any pixel is decoded.
     """
+    with contextlib.ExitStack() as turn:  # given up when `_decode` has let go of all that it held
+        return _decode(data, least, turn)
+
+
+def _decode(data: bytes, least: int, turn: contextlib.ExitStack) -> np.ndarray:
     if not data:
         raise InputError(f"The file is empty: choose a picture ({READABLE}).")
     if len(data) > MAX_BYTES:
@@ -160,6 +172,8 @@ def decode(data: bytes, least: int = MIN_SIDE) -> np.ndarray:
         with Image.open(Pieces(data), formats=FORMATS) as image:
             check_size(*image.size, least)
             check_work(image, data)
+            if image.width * image.height > LARGE and is_held_whole(image, data):
+                turn.enter_context(_alone)
             return opaque(upright(reduced(image)))
     except InputError:
         raise
@@ -205,12 +219,26 @@ def check_size(width: int, height: int, least: int = MIN_SIDE) -> None:
 def check_work(image: ImageFile.ImageFile, data: bytes) -> None:
     """Raise InputError for a picture that takes too much memory or time to decode."""
     pixels = image.width * image.height
-    if pixels > MAX_WHOLE and (image.format != "JPEG" or "progressive" in image.info):
+    if pixels > MAX_WHOLE and is_held_whole(image, data):
         raise InputError(f"The picture has {image.width:,} × {image.height:,} pixels and {MAX_WHOLE // 1_000_000} "
                          "megapixels is the most, unless it is a JPEG and not a progressive one: make it "
                          "smaller.")  # fmt: skip
-    if image.format == "JPEG" and pixels * data.count(b"\xff\xda") > MAX_SCANNED:
+    if pixels * scans(image, data) > MAX_SCANNED:
         raise InputError("The JPEG has too many scans for its size: make it smaller, or save it without “progressive”.")
+
+
+def is_held_whole(image: ImageFile.ImageFile, data: bytes) -> bool:
+    """Whether its decoder holds all pixels at once. A JPEG of one scan, like a phone's photo, is read row by row."""
+    return not isinstance(image, JpegImagePlugin.JpegImageFile) or "progressive" in image.info or scans(image, data) > 1
+
+
+def scans(image: ImageFile.ImageFile, data: bytes) -> int:
+    """How often a JPEG's pixels are gone over; not in the small picture of itself that a camera puts in front. Asked of
+    the class and not of `format`, which is MPO where further pictures follow. 0 for other formats.
+    """
+    if not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return 0
+    return data.count(b"\xff\xda") - sum(content.count(b"\xff\xda") for _, content in image.applist)
 
 
 def not_a_picture(data: bytes) -> str:
