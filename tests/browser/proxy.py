@@ -31,7 +31,8 @@ class Proxy:
         return [server for line in self.log.read_text().splitlines() if (server := line.rpartition(" ")[2]) != "-"]
 
     def server_of(self, path: str) -> str:
-        """The server that has answered the only request for this path; nginx notes it once the answer is gone."""
+        """The server that has answered the only request for this path, "-": none but the proxy itself. nginx notes it
+        once the answer is gone."""
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             for line in self.log.read_text().splitlines():
@@ -63,7 +64,10 @@ def running_proxy(folder: Path, ports: tuple[int, int], behind: tuple[int, ...])
     log = folder / "access.log"
     log.touch()
     main = folder / "nginx.conf"
+    # Started by root, its workers would be nobody, who may not write here what does not fit into memory.
+    user = "user root;" if hasattr(os, "geteuid") and os.geteuid() == 0 else ""
     main.write_text(f"""
+{user}
 daemon off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;

@@ -82,9 +82,11 @@ def test_plain_http_is_sent_to_tls_and_every_answer_has_the_headers(class_room, 
 
 
 @pytest.mark.parametrize(("size", "refused"), [(10 * 2**20, False), (10 * 2**20 + 1, True)])
-def test_an_upload_of_ten_megabytes_goes_through_and_one_byte_more_does_not(client, size, refused):
-    answer = client().put("/_stcore/upload_file/none/none", content=b"\0" * size)
+def test_an_upload_of_ten_megabytes_goes_through_and_one_byte_more_does_not(class_room, client, size, refused):
+    path = f"/_stcore/upload_file/none/{size}"
+    answer = client().put(path, content=b"\0" * size)
     assert (answer.status_code == 413) == refused
+    assert (class_room.proxy.server_of(path) == "-") == refused
 
 
 def test_a_browser_stays_with_its_server_and_many_are_shared_out(class_room, client):
