@@ -5,7 +5,7 @@ import time
 import numpy as np
 import streamlit as st
 
-from cnnviz.components import bars, gallery, network, sketchpad
+from cnnviz.components import bars, deliver, gallery, network, sketchpad
 from cnnviz.components.network import as_choice
 from cnnviz.components.sketchpad import link
 from cnnviz.figures import percent
@@ -141,6 +141,7 @@ def page(source: str) -> None:
         show_steps(data)
 
 
+deliver("sketchpad", "network", "bars")
 state.sketch_shown = state.sketch
 if "0" in PRESET.classes:
     st.markdown(

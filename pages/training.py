@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from cnnviz import access, data
-from cnnviz.components import gallery, kernels, network
+from cnnviz.components import deliver, gallery, kernels, network
 from cnnviz.components.kernels import Panel
 from cnnviz.figures import percent
 from cnnviz.figures.training import confusion
@@ -273,4 +273,5 @@ else:
         else:
             show_end(run, told)
             show_numbers(told)
+            deliver("network")
             look_back(run.id)

@@ -1,6 +1,7 @@
 """What must react at once, in the browser: JavaScript components with a Python face of a few lines each."""
 
 from cnnviz.components.bars import bars
+from cnnviz.components.files import deliver
 from cnnviz.components.gallery import gallery
 from cnnviz.components.kernels import kernels
 from cnnviz.components.lab import lab
@@ -8,4 +9,4 @@ from cnnviz.components.network import network
 from cnnviz.components.sketchpad import sketchpad
 from cnnviz.components.stepper import stepper
 
-__all__ = ["bars", "gallery", "kernels", "lab", "network", "sketchpad", "stepper"]
+__all__ = ["bars", "deliver", "gallery", "kernels", "lab", "network", "sketchpad", "stepper"]

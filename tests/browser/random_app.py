@@ -3,7 +3,7 @@
 import streamlit as st
 from random_network import random_trace
 
-from cnnviz.components import network, stepper
+from cnnviz.components import deliver, network, stepper
 from cnnviz.nets.presets import PRESETS
 
 st.set_page_config("cnnviz", layout="wide")
@@ -21,4 +21,5 @@ def page() -> None:
             st.write(f"Chosen: {chosen}")
 
 
+deliver("network")
 page()

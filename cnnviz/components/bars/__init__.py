@@ -9,7 +9,7 @@ import numpy as np
 from cnnviz.components.files import register
 from cnnviz.components.packing import pack
 
-_mount = register("bars", "elements", "unpack", "numbers")
+_mount = register("bars", "elements", "unpack", "numbers", apart=True)
 
 
 def bars(key: str, classes: Sequence[str], probabilities: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from cnnviz.components.packing import pack
 from cnnviz.nets.layers import Network
 from cnnviz.trace import Trace
 
-_mount = register("network", "elements", "unpack", "colours", "numbers", "maps", "network/sheet")
+_mount = register("network", "elements", "unpack", "colours", "numbers", "maps", "network/sheet", apart=True)
 
 
 class Clicked(NamedTuple):

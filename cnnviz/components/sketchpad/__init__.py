@@ -18,7 +18,7 @@ EMPTY = {"history": [], "cursor": 0, "width": 0.06, "live": False}
 """A sketch as the browser sends it: strokes and clearings (None) in order, of which the first `cursor` count. A stroke
 is the text that `toText` in component.js writes, or, where Python has put it there, as `parse_strokes` reads it."""
 
-_mount = register("sketchpad", "elements", "unpack")
+_mount = register("sketchpad", "elements", "unpack", apart=True)
 
 
 def sketchpad(key: str, sketch: dict[str, Any], revision: int) -> dict[str, Any] | None:
