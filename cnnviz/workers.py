@@ -22,7 +22,7 @@ import loky
 import numpy as np
 from loky.process_executor import ShutdownExecutorError
 
-from cnnviz.devices import gpus, is_out_of_memory
+from cnnviz.devices import gpus, is_out_of_memory, thread_settings
 from cnnviz.nets.quiet import import_keras
 from cnnviz.nets.weights import Model
 from cnnviz.trace import tracer
@@ -297,7 +297,7 @@ class Here:
         """Have the run done."""
         if self._executor is None:
             environment = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
-                           "TF_FORCE_GPU_ALLOW_GROWTH": "true"}  # fmt: skip
+                           "TF_FORCE_GPU_ALLOW_GROWTH": "true", **thread_settings()}  # fmt: skip
             self._executor = loky.ProcessPoolExecutor(
                 max_workers=1, timeout=None, initializer=behave, initargs=(os.getpid(),), env=environment
             )
@@ -389,7 +389,7 @@ class Trainers:
         with self._changed:
             gone, self._waiting = self._waiting, []
         for run in gone:
-            runs.say_stopped(run, "A teacher has cleared the queue before it began.")
+            runs.say_stopped(run, runs.CLEARED)
         return len(gone)
 
     def withdraw(self, run: runs.Run) -> bool:

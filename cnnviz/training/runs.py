@@ -27,10 +27,10 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,10 @@ from cnnviz import data
 from cnnviz.nets.layers import Network
 from cnnviz.training.config import LIMITS, MAX_SETTINGS, TrainingConfig, from_values, parsed
 
-STORIES = 1_000
-"""Runs whose events are kept in memory."""
+KEPT = 10_000
+"""Runs whose settings and events are kept in memory. Who looks at all, where there are more, reads all each time."""
+MOMENT = 2.0
+"""Seconds for which a walk through the runs folder holds, where nothing is changed by this process."""
 POINTS = 1_000
 """Batch events of a run that are kept at least; of a longer one every second, fourth, ..."""
 BEAT, DEAD = 1.0, 10.0
@@ -52,7 +54,9 @@ BEAT, DEAD = 1.0, 10.0
 ENDINGS = ("done", "stopped", "failed")
 MAX_TITLE = 60
 """Characters of a run's name."""
+CLEARED = "A teacher has cleared the queue before it began: ask whether it may go on."
 GONE = "There is no such run: it may have been deleted, or is not published."
+NOT_KEPT = "The run can't be kept in {} ({}): make room, or choose another folder with CNNVIZ_RUNS."
 MAX_LINE = 16 * 1024
 """Bytes of one event; what is longer is none."""
 MAX_NOTES = 20
@@ -149,6 +153,7 @@ class Run:
     def _changed(self, **what: Any) -> Run:
         run = replace(self, **what)
         write(self.folder / "settings.json", run.settings())
+        forget()
         return run
 
     def delete(self) -> None:
@@ -159,6 +164,7 @@ class Run:
         except OSError as error:
             raise RunError(f"The run can't be deleted: {error.strerror}.") from error
         shutil.rmtree(gone, ignore_errors=True)
+        forget()
 
     def settings(self) -> bytes:
         """What settings.json holds."""
@@ -175,19 +181,35 @@ def create(config: TrainingConfig, title: str = "", owner: str = "", sweep: str 
     """
     config.check()
     now = time.time()
-    name = f"{datetime.fromtimestamp(now, timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     title = tidy(title) or f"{config.preset or 'own blocks'} on {data.find(config.dataset).title}"
-    run = Run(name, runs_folder() / name, title, owner, now, config, published=not owner, sweep=sweep)
     try:
-        (run.folder / "epochs").mkdir(parents=True)
+        folder = _new_folder(now)
+    except OSError as error:
+        raise RunError(NOT_KEPT.format(runs_folder(), error.strerror)) from error
+    run = Run(folder.name, folder, title, owner, now, config, published=not owner, sweep=sweep)
+    try:
+        (run.folder / "epochs").mkdir()
         beat(run.folder)
         (run.folder / ".reserve").write_bytes(b"\0" * RESERVE)
         (run.folder / "settings.json").write_bytes(run.settings())
     except OSError as error:
         shutil.rmtree(run.folder, ignore_errors=True)
-        raise RunError(f"The run can't be kept in {runs_folder()} ({error.strerror}): make room, or choose another "
-                       "folder with CNNVIZ_RUNS.") from error  # fmt: skip
+        raise RunError(NOT_KEPT.format(runs_folder(), error.strerror)) from error
+    forget()
     return run
+
+
+def _new_folder(now: float) -> Path:
+    """Make a folder with a name that no run has: a sweep makes 30 in a second."""
+    while True:
+        folder = runs_folder() / f"{datetime.fromtimestamp(now, timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if not folder.exists():  # it is the folder of all runs that is none
+                raise
+        else:
+            return folder
 
 
 def tidy(title: str) -> str:
@@ -206,17 +228,18 @@ def find(name: str) -> Run:
     # The name may come from an address: nothing that could lead out of the folder.
     if not re.fullmatch(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{4}", name):
         raise RunError(GONE)
-    file = runs_folder() / name / "settings.json"
+    file = os.path.join(runs_folder(), name, "settings.json")
     try:
-        return _read(file, file.stat().st_mtime_ns)
+        return _read(file, os.stat(file).st_mtime_ns)
     except FileNotFoundError:
         raise RunError(GONE) from None
     except OSError as error:
         raise RunError(f"The run's settings can't be read: {error.strerror}.") from error
 
 
-@lru_cache(maxsize=1_000)
-def _read(file: Path, _changed: int) -> Run:
+@lru_cache(maxsize=KEPT)
+def _read(name: str, _changed: int) -> Run:  # a text: a Path takes ten times as long to look up
+    file = Path(name)
     try:
         with file.open("rb") as opened:
             kept = parsed(opened.read(MAX_SETTINGS + 1))
@@ -230,19 +253,51 @@ def _read(file: Path, _changed: int) -> Run:
         raise RunError(f"The settings of the run {file.parent.name} are damaged.") from error
 
 
-def all_runs() -> list[Run]:
-    """Every run that can be read, the newest first."""
+_changes = 0
+"""How often this process has changed what a walk finds."""
+
+
+def forget() -> None:
+    """Have the next look at the runs folder be a new one."""
+    global _changes
+    _changes += 1
+
+
+def _for_a_moment(walk: Callable[[], Any]) -> Callable[[], Any]:
+    """Have what a walk has found hold for MOMENT seconds, for all who ask: a class asks many times a second."""
+    lock, known, until, found = threading.Lock(), None, 0.0, None
+
+    @wraps(walk)
+    def asked() -> Any:
+        nonlocal known, until, found
+        with lock:
+            now = runs_folder(), _changes
+            if known != now or time.monotonic() > until:
+                found = walk()
+                known, until = now, time.monotonic() + MOMENT
+            return found
+
+    return asked
+
+
+@_for_a_moment
+def _walked() -> tuple[Run, ...]:
     found = []
-    for folder in sorted(runs_folder().glob("[0-9]*"), reverse=True) if runs_folder().is_dir() else ():
-        try:
-            found.append(find(folder.name))
-        except RunError:
-            continue
-    return found
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        for name in sorted(os.listdir(runs_folder()), reverse=True):
+            with contextlib.suppress(RunError):
+                found.append(find(name))
+    return tuple(found)
 
 
+def all_runs() -> list[Run]:
+    """Every run that can be read, the newest first; what others have changed, within MOMENT seconds."""
+    return [*_walked()]
+
+
+@_for_a_moment
 def disk_bytes() -> int:
-    """What all runs take on the disk."""
+    """What all runs take on the disk, or took MOMENT seconds ago."""
     total = 0
     for folder, _, files in os.walk(runs_folder()):
         for file in files:
@@ -310,14 +365,18 @@ class Log:
 
     def __init__(self, folder: Path) -> None:
         self.reserve = folder / ".reserve"
-        if not self.reserve.exists() or self.reserve.stat().st_size < RESERVE:  # a new run has one
-            self.reserve.write_bytes(b"\0" * RESERVE)
         self.file = (folder / "events.jsonl").open("ab", buffering=0)
-        if fcntl:
-            # Two trainers must not write into one folder; the lock goes with the process.
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # A kill or a full disk may cut a line short.
-        self.cut = self.file.tell() > 0 and (folder / "events.jsonl").read_bytes()[-1:] != b"\n"
+        try:
+            if fcntl:
+                # Two trainers must not write into one folder; the lock goes with the process.
+                fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not self.reserve.exists() or self.reserve.stat().st_size < RESERVE:  # a new run has one
+                self.reserve.write_bytes(b"\0" * RESERVE)
+            # A kill or a full disk may cut a line short.
+            self.cut = self.file.tell() > 0 and (folder / "events.jsonl").read_bytes()[-1:] != b"\n"
+        except OSError:
+            self.file.close()
+            raise
 
     def say(self, event: str, **facts: Any) -> dict[str, Any]:
         """Append one event. Raises OSError: no room, or not all of it had any."""
@@ -437,7 +496,7 @@ def _told(file: Path, now: os.stat_result) -> Story:
             told = _parsed(file)
             _stories.pop(file, None)
             _stories[file] = state, told
-            if len(_stories) > STORIES:
+            if len(_stories) > KEPT:
                 del _stories[next(iter(_stories))]
     return told
 

@@ -466,6 +466,7 @@ def standing(sweep: Sweep) -> Standing:
         state = "running"
     else:
         state = "stopped" if sweep.stopping else "interrupted"
-    trouble = [stories[run.id][1] for run in needed if stories[run.id][1].state == "failed"]
-    message = trouble[0].message if trouble and state == "interrupted" else ""
+    told = [stories[run.id][1] for run in needed]
+    trouble = [one.message for one in told if one.state == "failed" or one.message == runs.CLEARED]
+    message = trouble[0] if trouble and state == "interrupted" else ""
     return Standing(marks, rung, stories, contenders, needed, halved, state, message)

@@ -158,6 +158,7 @@ def test_a_full_disk_is_told_and_the_oldest_unpublished_run_offered(private, mon
     access.check_bounds()
     with (private.folder / "model.keras").open("ab") as file:
         file.write(b"\0")
+    runs.forget()
     with pytest.raises(runs.RunError, match="1 GB"):
         access.check_bounds()
     assert access.offered() == [private]

@@ -155,6 +155,20 @@ def test_the_better_half_goes_on_and_who_failed_or_was_stopped_is_left_behind():
     assert sweeps.standing(sweep).state == "done", "deleting a run does not begin anything anew"
 
 
+def test_a_sweep_whose_queue_a_teacher_clears_says_so():
+    sweep, trainers = sweeps.create(BASE, [RATE, OPTIMIZER], "random", 2, 0, 1, True), Trainers()
+    (sweep.folder / "alive").unlink()
+    assert sweeps.standing(sweep).message == ""
+    trainers._waiting = sweep.runs()
+    assert trainers.clear() == 2
+    now = sweeps.standing(sweep)
+    assert (now.state, now.message) == ("interrupted", runs.CLEARED)
+    # Gone on with: it is over.
+    for run in now.needed:
+        runs.ask_again(run)
+    assert sweeps.standing(sweep).message == ""
+
+
 def test_a_first_epoch_that_was_cut_short_does_not_count():
     sweep = sweeps.create(BASE, [RATE, OPTIMIZER], "random", 2, 0, 1, True)
     run = sweep.runs()[0]

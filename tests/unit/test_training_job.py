@@ -262,6 +262,14 @@ def test_titles_owners_and_folders():
         runs.story(run)
 
 
+def test_two_runs_of_a_second_never_share_a_folder(monkeypatch):
+    names = iter(["0000", "0000", "0001"])
+    monkeypatch.setattr(runs.secrets, "token_hex", lambda _: next(names))
+    monkeypatch.setattr(runs.time, "time", lambda: 1.8e9)
+    first, second = runs.create(SMALL, "first"), runs.create(SMALL, "second")
+    assert [runs.find(run.id).title for run in (first, second)] == ["first", "second"]
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"config": {"epochs": "many"}}', b"\xff\xfe", b"{" * 5_000])
 def test_damaged_settings_are_passed_over(content):
     run = runs.create(SMALL)
@@ -283,7 +291,7 @@ def test_damaged_events_are_passed_over(line):
 def test_a_killed_trainer_is_noticed_after_a_rest_too_and_the_next_run_goes_on(monkeypatch):
     import psutil
 
-    from cnnviz import workers
+    from cnnviz import devices, workers
 
     monkeypatch.setattr(workers, "IDLE", 0.5)
     trainers = workers.Trainers()
@@ -306,6 +314,7 @@ def test_a_killed_trainer_is_noticed_after_a_rest_too_and_the_next_run_goes_on(m
     until(killed, "running")
     for child in psutil.Process().children(recursive=True):
         if "loky" in " ".join(child.cmdline()) and child.nice() == workers.NICE:
+            assert child.environ().items() >= devices.thread_settings().items()
             child.kill()
     until(killed, "interrupted")
     until(after, "done")
@@ -321,8 +330,41 @@ def test_two_do_not_write_into_one_run():
     run = runs.create(SMALL)
     log = runs.Log(run.folder)
     log.say("started", device="", backend="", batches=1, batch_size=1, epochs=1, from_epoch=0)
+    log.reserve.unlink()
     assert here(run) == "failed"
     assert runs.story(run).state == "running"
+    assert not log.reserve.exists(), "nothing is written without the lock"
+
+
+def test_runs_are_listed_again_when_something_changes_here_and_soon_when_elsewhere(monkeypatch):
+    first = runs.create(SMALL)
+    assert runs.all_runs() == [first]
+    before = runs.disk_bytes()
+    renamed = first.rename("another")
+    assert runs.all_runs() == [renamed]
+    (first.folder / "weights.npz").write_bytes(b"x" * 1_000)
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "find", None)  # nobody looks at each again
+        assert runs.all_runs() == [renamed]
+    now = time.monotonic() + runs.MOMENT + 1
+    monkeypatch.setattr(runs.time, "monotonic", lambda: now)
+    assert runs.disk_bytes() > before
+
+
+def test_training_leaves_a_core_to_the_class_where_there_are_more_than_two():
+    from cnnviz.devices import threads
+
+    assert [threads(cores) for cores in (1, 2, 3, 4, 16)] == [1, 2, 2, 3, 15]
+
+
+@pytest.mark.parametrize(("said", "memory"), [
+    ("OOM when allocating tensor with shape[2]", True), ("RESOURCE_EXHAUSTED: Out of memory", True),
+    ("CUDA out of memory. Tried to allocate 2 GiB", True), ("no such file: /srv/CLASSROOM/runs", False),
+])  # fmt: skip
+def test_an_error_is_one_of_memory_only_where_it_says_so(said, memory):
+    from cnnviz.devices import is_out_of_memory
+
+    assert is_out_of_memory(RuntimeError(said)) == memory
 
 
 def test_a_forged_checkpoint_is_damaged_and_changes_nothing(tmp_path):
