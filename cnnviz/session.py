@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -26,6 +27,9 @@ from cnnviz.nets.weights import Model, model_of, shipped
 from cnnviz.trace import Trace, assemble
 from cnnviz.training.runs import RunError
 from cnnviz.workers import TRACER
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 START_UP = 6  # seconds that TensorFlow usually takes to start
@@ -216,7 +220,7 @@ def keep_pace(slot) -> None:
         times.popleft()
 
 
-def uploaded(widget: Callable, *args, **more) -> bytes | None:
+def uploaded(widget: Callable, *args, **more) -> UploadedFile | None:
     """The file that somebody gave to `st.file_uploader` or `st.camera_input`, called with these arguments.
 
     Raises:
@@ -226,7 +230,27 @@ def uploaded(widget: Callable, *args, **more) -> bytes | None:
         file = widget(*args, **more)
     except StreamlitAPIException as error:
         raise InputError(f"The file's name does not end like a picture's: choose {', '.join(TYPES)}.") from error
-    return file.getvalue() if file else None
+    return file or None
+
+
+def reading(file: UploadedFile, read: Callable, *how) -> Any:
+    """What `read(content, *how)` makes of an upload; what it made of it last when nothing has changed, because a large
+    picture takes a second and the page runs at every click.
+
+    Raises:
+        InputError: as `read` does.
+    """
+    state = st.session_state
+    asked = file.file_id, read, *how
+    if state.get("read_asked") != asked:
+        try:
+            result = read(file.getvalue(), *how)
+        except InputError as error:
+            result = str(error)  # the error itself would keep what was decoded
+        state.read_asked, state.read_result = asked, result
+    if isinstance(state.read_result, str):
+        raise InputError(state.read_result)
+    return state.read_result
 
 
 def lab_pictures() -> dict[str, tuple[str, np.ndarray]]:
@@ -237,10 +261,10 @@ def lab_pictures() -> dict[str, tuple[str, np.ndarray]]:
     """
     state = st.session_state
     try:
-        content = uploaded(st.file_uploader, "A picture of your own", TYPES, key="lab_upload",
-                           max_upload_size=MAX_BYTES // 1_000_000)  # fmt: skip
-        if content is not None:
-            state.lab_picture = as_map(content)
+        file = uploaded(st.file_uploader, "A picture of your own", TYPES, key="lab_upload",
+                        max_upload_size=MAX_BYTES // 1_000_000)  # fmt: skip
+        if file:
+            state.lab_picture = reading(file, as_map)
     except InputError as error:
         st.error(str(error), icon=":material/error:")
     pictures = {}

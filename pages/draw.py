@@ -12,7 +12,7 @@ from cnnviz.figures import percent
 from cnnviz.inputs import Input, InputError
 from cnnviz.inputs.pictures import MAX_BYTES, TYPES, for_network
 from cnnviz.nets.weights import WeightsError
-from cnnviz.session import from_sketch, selected_model, start_with, starts, traced, uploaded
+from cnnviz.session import from_sketch, reading, selected_model, start_with, starts, traced, uploaded
 from cnnviz.trace import Trace
 from cnnviz.workers import TRACER, WorkerError
 
@@ -60,7 +60,7 @@ def pictured(source: str) -> Input | None:
                 key="reading",
                 help=READINGS_HELP,
             )
-    return None if file is None else for_network(file, how, PRESET.input_shape)
+    return reading(file, for_network, how, PRESET.input_shape) if file else None
 
 
 def given(source: str) -> tuple[Input | None, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import httpx
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -23,6 +24,7 @@ class Visitor:
 
     def __init__(self, url: str, query: str = "", page: str = "") -> None:
         self.line = connect(f"{url.replace('http', 'ws')}/_stcore/stream", max_size=None, open_timeout=PATIENCE)
+        self.http = httpx.Client(base_url=url, timeout=PATIENCE)
         self.query, self.hash = query, ""
         self.page = page
         self.elements: list[tuple[str, Any]] = []
@@ -33,6 +35,7 @@ class Visitor:
         return self
 
     def __exit__(self, *details) -> None:
+        self.http.close()
         self.line.__exit__(*details)
 
     def rerun(self, *states: WidgetState) -> None:
@@ -58,6 +61,27 @@ class Visitor:
                         self.elements.append((kind, getattr(added, kind)))
                 case "script_finished" if answer.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
                     return
+
+    def upload(self, widget: str, name: str, content: bytes, /, **more: str | int) -> WidgetState:
+        """Put a file where the server says it belongs. Returns what its uploader is said to hold then; `more` (name,
+        size, file_id) is said otherwise than it is.
+        """
+        message = BackMsg()
+        message.file_urls_request.request_id, message.file_urls_request.file_names[:] = "1", [name]
+        self.socket.send(message.SerializeToString())
+        while (answer := ForwardMsg.FromString(self.socket.recv(PATIENCE))).WhichOneof("type") != "file_urls_response":
+            pass
+        (place,) = answer.file_urls_response.file_urls
+        if not self.http.cookies:
+            self.http.get("/_stcore/health")
+        answer = self.http.put(place.upload_url, files={"file": (name, content)},
+                               headers={"X-Xsrftoken": self.http.cookies["_streamlit_xsrf"]})  # fmt: skip
+        assert answer.status_code in (204, 400), answer  # what is no file, and a name of thousands of letters, is refused
+        held = WidgetState(id=widget)
+        held.file_uploader_state_value.uploaded_file_info.add(
+            **{"name": name, "size": len(content), "file_id": place.file_id, "file_urls": place, **more}
+        )
+        return held
 
     def id_of(self, name: str) -> str:
         """The id of the widget with that key or of that component."""

@@ -19,7 +19,7 @@ from cnnviz.nets.weights import SHIPPED, load_weights, write_weights
 from cnnviz.training import runs
 from cnnviz.training.config import TrainingConfig
 
-PAGES = ["", "step", "convolution", "pooling", "learning", "layers", "training", "runs"]
+PAGES = ["", "step", "convolution", "pooling", "learning", "layers", "training", "runs", "sweeps"]
 HTML = "<img src=x onerror=alert(1)>"
 TITLE = f"{HTML} **b** [x](http://y)"
 FORGED = {
@@ -30,6 +30,7 @@ FORGED = {
     "filter": ["-1", HTML, "9" * 5_000, "nan", "0x1", ["1", "2"], "1e9", "6"],
     "cell": ["9999,9999", HTML, "inf,1e9", "-1,-1", "1", "1,1,1", "9" * 5_000, ","],
     "run": ["../../x", HTML, "run-x", ["a", "b"], "", "20261121-000000-0000", "\0", "x" * 50_000],
+    "sweep": ["../../x", HTML, "sweep-x", ["a", "b"], "", "20261121-000000-0000", "\0", "x" * 50_000],
     "epoch": ["99", HTML, "1e400", "-1", "nan", "", "1.5", ["0", "1"]],
     "steps": ["_".join(["0.1x999"] * 2_000), HTML, "0.1x", "x5", "nan", "1e400", "_", "0.1x201"],
     "step_seed": ["9" * 400, HTML, "1e400", "-1", "nan", "", "0.5", "inf"],

@@ -148,8 +148,12 @@ COMPONENTS = {
     "convolution": ("convolution",),
     "pooling": ("pooling",),
     "learning": ("batch-images", "kernel-maps"),
+    "sweeps": ("visitor-cookie",),
 }
-ANY = [None, True, -1, 1e308, "<b>", [], {}, [[[[]]]], {"wanted": {"layer": "dense1"}},
+NAN, ENDLESS = float("nan"), float("inf")
+ANY = [None, True, -1, 1e308, NAN, ENDLESS, -ENDLESS, [NAN], {"layer": "conv1", "filter": NAN},
+       {"layer": "conv1", "filter": -ENDLESS}, {"layer": "dense1", "kernel": 1, "unit": NAN, "count": ENDLESS,
+       "number": NAN}, {"history": [{"points": [NAN, ENDLESS], "width": NAN}], "cursor": NAN, "width": ENDLESS}, "<b>", [], {}, [[[[]]]], {"wanted": {"layer": "dense1"}},
        {"layer": "dense1", "kernel": 1, "unit": 10**30, "count": -1, "number": "x"}]  # fmt: skip
 
 
