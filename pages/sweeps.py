@@ -211,7 +211,7 @@ def form(base: TrainingConfig) -> None:
     picked = st.multiselect("Two or three hyperparameters to search", names, key="s_axes",
                             max_selections=LIMITS["sweep_axes"][1],
                             format_func=lambda name: HYPERPARAMETERS[name].title, **KEEP)  # fmt: skip
-    axes = [axis(name) for name in picked]
+    axes = [axis(name) for name in dict.fromkeys(picked)]  # a forged message may name one twice
     left, right = st.columns(2, vertical_alignment="bottom")
     method = left.radio("How", METHODS, format_func=METHODS.get, horizontal=True, key="s_method", **KEEP)
     count = points = seed = 0

@@ -76,7 +76,7 @@ class Visitor:
             self.http.get("/_stcore/health")
         answer = self.http.put(place.upload_url, files={"file": (name, content)},
                                headers={"X-Xsrftoken": self.http.cookies["_streamlit_xsrf"]})  # fmt: skip
-        assert answer.status_code in (204, 400), answer  # what is no file, and a name of thousands of letters, is refused
+        assert answer.status_code in (204, 400), answer  # no name, or one of thousands of letters, is refused
         held = WidgetState(id=widget)
         held.file_uploader_state_value.uploaded_file_info.add(
             **{"name": name, "size": len(content), "file_id": place.file_id, "file_urls": place, **more}

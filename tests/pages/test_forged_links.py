@@ -169,6 +169,35 @@ def test_what_is_no_choice_of_the_form_is_not_taken(server):
         well(someone)
 
 
+FORGED_SWEEP = {
+    "s_axes": [{"string_array_value": {"data": data}} for data in (["../x"], [HTML] * 9, ["learning_rate"] * 3, [""])],
+    "s_learning_rate": [{"string_array_value": {"data": data}} for data in (["nan", "inf"], [HTML, HTML], ["0.1"], [])],
+    "s_method": [{"string_value": text} for text in (HTML, "", "../x", "x" * 100_000)],
+    "s_count": [{"double_value": number} for number in (1e300, -1.0, 0.5)],
+    "s_halving": [{"string_value": HTML}],
+    "s_title": [{"string_value": HTML * 1_000}, {"string_value": "\0\x1b[31m"}],
+}
+NO_NUMBERS = [{"double_value": float(text)} for text in ("nan", "inf", "-inf")]
+"""Streamlit itself can't make these a whole number: whoever sends them is told so, without details."""
+
+
+def test_what_is_no_choice_of_a_sweep_is_not_taken(server):
+    for name, forged in FORGED_SWEEP.items():
+        for value in forged:
+            with Visitor(server.url, "", "sweeps") as someone:
+                someone.rerun(WidgetState(id=someone.id_of(name), **value))
+                well(someone)
+    for name, method in (("s_count", "random"), ("s_points", "grid")):
+        for value in NO_NUMBERS:
+            with Visitor(server.url, "", "sweeps") as someone:
+                someone.rerun(WidgetState(id=someone.id_of("s_method"), string_value=method))
+                someone.rerun(WidgetState(id=someone.id_of(name), **value))
+                assert "Traceback" not in "".join(someone.said("exception"))
+    with Visitor(server.url, "", "sweeps") as someone:
+        well(someone)
+    assert not list(Path(os.environ["CNNVIZ_RUNS"]).glob("sweeps/*"))
+
+
 def test_a_row_or_a_cell_that_is_not_there_is_not_chosen(server, run):
     chances, labels = np.full((360, 10), 0.1, np.float32), np.zeros(360, np.uint8)
     np.savez(run.folder / "predictions.npz", probabilities=chances, labels=labels)

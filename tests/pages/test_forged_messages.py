@@ -151,10 +151,11 @@ COMPONENTS = {
     "sweeps": ("visitor-cookie",),
 }
 NAN, ENDLESS = float("nan"), float("inf")
-ANY = [None, True, -1, 1e308, NAN, ENDLESS, -ENDLESS, [NAN], {"layer": "conv1", "filter": NAN},
-       {"layer": "conv1", "filter": -ENDLESS}, {"layer": "dense1", "kernel": 1, "unit": NAN, "count": ENDLESS,
-       "number": NAN}, {"history": [{"points": [NAN, ENDLESS], "width": NAN}], "cursor": NAN, "width": ENDLESS}, "<b>", [], {}, [[[[]]]], {"wanted": {"layer": "dense1"}},
-       {"layer": "dense1", "kernel": 1, "unit": 10**30, "count": -1, "number": "x"}]  # fmt: skip
+ANY = [None, True, -1, 1e308, NAN, ENDLESS, -ENDLESS, [NAN], "<b>", [], {}, [[[[]]]], {"wanted": {"layer": "dense1"}},
+       {"layer": "conv1", "filter": NAN}, {"layer": "conv1", "filter": -ENDLESS},
+       {"layer": "dense1", "kernel": 1, "unit": 10**30, "count": -1, "number": "x"},
+       {"layer": "dense1", "kernel": 1, "unit": NAN, "count": ENDLESS, "number": NAN},
+       {"history": [{"points": [NAN, ENDLESS], "width": NAN}], "cursor": NAN, "width": ENDLESS}]  # fmt: skip
 
 
 @pytest.mark.parametrize("page", COMPONENTS)

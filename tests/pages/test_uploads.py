@@ -42,12 +42,11 @@ def answered(visitor: Visitor) -> list[str]:
 
 
 def test_every_small_bad_upload_gets_an_answer_or_one_sentence(visitor):
-    files = [*cut_and_flipped(), *strange()][::EVERY]
+    files = [content for _, content in (*cut_and_flipped(), *strange()) if len(content) <= SMALL][::EVERY]
     refused = 0
-    for name, content in files:
-        if len(content) <= SMALL:
-            give(visitor, "digit.png", content)
-            refused += len(answered(visitor))
+    for content in files:
+        give(visitor, "digit.png", content)
+        refused += len(answered(visitor))
     assert 100 < refused < len(files)
     give(visitor, "digit.png", saved(digit(), "PNG"))
     assert answered(visitor) == []
