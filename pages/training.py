@@ -80,7 +80,7 @@ def show_now(run: runs.Run, slot) -> None:
         return  # not there yet, or just being written: the next look finds it
     left, right = st.columns([3, 1], gap="large")
     with left, st.container(key="first-kernels"):
-        show_kernels(first, weights)
+        show_kernels(first, weights, "now")
     with right, st.container(key="live-answer"):
         label = trace.network.classes[int(trace.probabilities.argmax())]
         st.markdown("**Its answer to your input now**")
@@ -89,11 +89,11 @@ def show_now(run: runs.Run, slot) -> None:
         gallery("live-input", {"now": ("your input", image[..., 0] if image.shape[2] == 1 else image)}, size=96)
 
 
-def show_kernels(before: Weights, now: Weights) -> None:
+def show_kernels(before: Weights, now: Weights, when: str) -> None:
     """conv1's kernels; in colour, what they do with the red of the image."""
     red = ", on red" if before["conv1"][0].shape[2] == 3 else ""
     panels = [Panel("old", f"Kernels of conv1{red}, before training", before["conv1"][0][:, :, 0].transpose(2, 0, 1)),
-              Panel("new", "now", now["conv1"][0][:, :, 0].transpose(2, 0, 1))]  # fmt: skip
+              Panel("new", when, now["conv1"][0][:, :, 0].transpose(2, 0, 1))]  # fmt: skip
     kernels("live-kernels", panels, [f"filter {i}" for i in range(len(panels[0].maps))], 0.0)
 
 
@@ -234,7 +234,7 @@ def show_time_machine(run: runs.Run, best: int | None) -> None:
     slot.empty()
     left, right = st.columns([3, 1], gap="large")
     with left:
-        show_kernels(first, then)
+        show_kernels(first, then, f"After epoch {epoch}")
     with right, st.container(key="time-answer"):
         st.markdown(f"**Its answer after epoch {epoch}**")
         st.subheader(f"{trace.label}, {percent(float(trace.probabilities.max()))}", anchor=False)
