@@ -102,6 +102,11 @@ def state(widget: str, value: Any) -> WidgetState:
     return WidgetState(id=widget, json_value=value if isinstance(value, str) else json.dumps(value))
 
 
+def click(widget: str) -> WidgetState:
+    """A click on a button."""
+    return WidgetState(id=widget, trigger_value=True)
+
+
 def trigger(widget: str, event: str, value: Any) -> WidgetState:
     """What a component is said to have sent just now."""
     text = json.dumps([{"event": event, "value": value}])

@@ -5,6 +5,8 @@ import sys
 from concurrent.futures import Future
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -12,7 +14,9 @@ if not find_spec("distributed"):
     pytest.skip("Dask is not installed: pip install -r requirements-cluster.txt", allow_module_level=True)
 
 import cluster_demo as demo
+from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from test_pages import opened
+from visiting import Visitor, click
 
 from cnnviz import workers
 from cnnviz.cluster import Cluster, Worker
@@ -36,7 +40,7 @@ def runs_page():
     return app
 
 
-def test_a_cluster_through_a_killed_worker_and_a_lost_scheduler(folder, monkeypatch):
+def test_a_cluster_through_a_killed_worker_and_a_lost_scheduler(folder, monkeypatch, running_app):
     log = folder / "dask.txt"
     with demo.up(log) as there:
         cluster, trainers = there.cluster, there.trainers
@@ -47,6 +51,7 @@ def test_a_cluster_through_a_killed_worker_and_a_lost_scheduler(folder, monkeypa
         assert told.started["place"] != killed
         assert [curve(run) for run in every] == [curve(victim)] * 4, "to the last digit"
         workers_are_chosen(cluster.address)
+        a_server_trains_there(cluster, running_app, folder / "server.txt")
         # A scheduler that says nothing for a while costs nobody their run.
         there.scheduler.send_signal(signal.SIGSTOP)
         demo.until(lambda: cluster.trouble, "the scheduler's silence")
@@ -97,6 +102,30 @@ def test_a_cluster_through_a_killed_worker_and_a_lost_scheduler(folder, monkeypa
             lost.stop()
             demo.until(lambda: runs.story(lost).state == "stopped", "its end")
             demo.until(lambda: runs.story(late).state == "done", "the end of the other one")
+
+
+def a_server_trains_there(cluster: Cluster, running_app, log: Path) -> None:
+    """A real web server that is told of the scheduler: a run from its form is done by a worker, and Runs says which."""
+    before = runs.create(replace(demo.CONFIG, epochs=1))  # as from the command line; its settings go into the form
+    (before.folder / "alive").unlink()
+    with (
+        running_app(log, CNNVIZ_SCHEDULER=cluster.address) as server,
+        Visitor(server.url, f"run={before.id}", "training") as visitor,
+    ):
+        visitor.rerun(click(visitor.id_of("fill")))
+        visitor.rerun(click(visitor.id_of("t_start")))
+        run = runs.find(parse_qs(visitor.query)["run"][0])
+        assert run != before
+        demo.until(lambda: runs.story(run).state == "done", "its end")
+        place = runs.story(run).started["place"]
+        assert place in {worker.name for worker in cluster.workers} - {demo.GPU}
+        visitor.page, visitor.hash = "runs", ""
+        visitor.rerun()
+        assert not visitor.said("exception")
+        tables = [convert_arrow_bytes_to_pandas_df(table.arrow_data.data) for kind, table in visitor.elements
+                  if kind == "dataframe"]  # fmt: skip
+        assert tables[0].set_index("id")["place"][run.id] == place
+        assert place in set(tables[1]["worker"])
 
 
 def workers_are_chosen(address: str) -> None:
