@@ -34,7 +34,7 @@ MAX_SCANNED = 250 * 1000 * 1000
 LARGE = 1 * 1000 * 1000
 """Pixels up to which what has to be decoded whole need not wait. Larger ones are decoded one at a time, because one can
 take 400 MB, and a class uploads at once."""
-MAX_READS = 200_000
+MAX_READS = 100_000
 """Pieces in which Pillow's Python takes a file apart; 10 MB can be cut into millions, which would take many seconds."""
 MIN_SIDE = 8
 """Fewer pixels than that hold no digit."""

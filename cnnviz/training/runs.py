@@ -264,14 +264,24 @@ def forget() -> None:
 
 
 def _for_a_moment(walk: Callable[[], Any]) -> Callable[[], Any]:
-    """Have what a walk has found hold for MOMENT seconds, for all who ask: a class asks many times a second."""
+    """Have what a walk has found hold for MOMENT seconds, for all who ask: a class asks many times a second.
+
+    Not where another process has made a run or removed one, which the time of the folder tells.
+    """
+
+    def made_or_gone() -> int:
+        try:
+            return runs_folder().stat().st_mtime_ns
+        except OSError:
+            return 0
+
     lock, known, until, found = threading.Lock(), None, 0.0, None
 
     @wraps(walk)
     def asked() -> Any:
         nonlocal known, until, found
         with lock:
-            now = runs_folder(), _changes
+            now = runs_folder(), _changes, made_or_gone()
             if known != now or time.monotonic() > until:
                 found = walk()
                 known, until = now, time.monotonic() + MOMENT
@@ -291,7 +301,7 @@ def _walked() -> tuple[Run, ...]:
 
 
 def all_runs() -> list[Run]:
-    """Every run that can be read, the newest first; what others have changed, within MOMENT seconds."""
+    """Every run that can be read, the newest first; what other processes have changed in one, within MOMENT seconds."""
     return [*_walked()]
 
 

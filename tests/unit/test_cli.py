@@ -161,8 +161,9 @@ def test_train_and_reproduce_end_with_the_accuracy_and_leave_runs_that_the_app_s
     assert capfd.readouterr().out.splitlines()[-1] == f"test_accuracy\t{end['test_accuracy']:.4f}"
     assert (run.title, run.config.epochs, run.config.seed, run.published) == ("from a file", 2, 7, True)
     # A preset brings its data set and its recipe along; reproduce goes on after one that fails.
-    assert main(["train", "--preset", "small-digits", "--steps", "1", "--epochs", "1"]) == 0
-    assert runs.all_runs()[0].config == replace(RECIPES["small-digits"], steps=1, epochs=1)
+    assert main(["train", "--preset", "small-digits", "--steps", "1", "--epochs", "1", "--title", "short"]) == 0
+    (short,) = (run for run in runs.all_runs() if run.title == "short")
+    assert short.config == replace(RECIPES["small-digits"], steps=1, epochs=1)
     monkeypatch.setitem(RECIPES, "small-digits", replace(RECIPES["small-digits"], epochs=3))
     monkeypatch.setitem(RECIPES, "fashion", replace(RECIPES["fashion"], device="gpu:9"))
     capfd.readouterr()
@@ -172,7 +173,8 @@ def test_train_and_reproduce_end_with_the_accuracy_and_leave_runs_that_the_app_s
     heading, row = (line.split("\t") for line in said.out.splitlines())
     assert heading == ["preset", "published", "ours", "epochs", "seconds"]
     assert row[:2] == ["small-digits", ""]
-    assert float(row[2]) == round(runs.story(runs.all_runs()[0]).end["test_accuracy"], 4)
+    told = next(runs.story(run) for run in runs.all_runs() if run.title == "recipe of small-digits")
+    assert float(row[2]) == round(told.end["test_accuracy"], 4)
     assert row[3] == "3"
 
 

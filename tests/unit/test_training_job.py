@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -339,9 +340,15 @@ def test_two_do_not_write_into_one_run():
 def test_runs_are_listed_again_when_something_changes_here_and_soon_when_elsewhere(monkeypatch):
     first = runs.create(SMALL)
     assert runs.all_runs() == [first]
-    before = runs.disk_bytes()
     renamed = first.rename("another")
     assert runs.all_runs() == [renamed]
+    # Another process has made one, and removed it.
+    there = first.folder.with_name("20990101-000000-abcd")
+    shutil.copytree(first.folder, there)
+    assert [run.id for run in runs.all_runs()] == [there.name, first.id]
+    shutil.rmtree(there)
+    assert runs.all_runs() == [renamed]
+    before = runs.disk_bytes()
     (first.folder / "weights.npz").write_bytes(b"x" * 1_000)
     with monkeypatch.context() as patch:
         patch.setattr(runs, "find", None)  # nobody looks at each again
