@@ -46,6 +46,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from cnnviz import memory as memory_rounds  # noqa: E402
+from cnnviz.components.sketchpad import MAX_HISTORY  # noqa: E402
 from cnnviz.data.generator import STYLES, sketch, writer  # noqa: E402
 from cnnviz.inputs import normalise, parse_strokes, rasterise  # noqa: E402
 from cnnviz.inputs.pictures import for_network  # noqa: E402
@@ -407,6 +408,9 @@ class Session:
     async def change(self, drawing: Drawing | None) -> None:
         """Send the sketch with a stroke more, or cleared, as the sketchpad does."""
         self.history.append(drawing.strokes[-1] if drawing else "null")
+        if len(self.history) > MAX_HISTORY and "null" in self.history[1:]:  # as the sketchpad does
+            spare = len(self.history) - 1 - self.history[::-1].index("null")
+            del self.history[: min(spare, len(self.history) - MAX_HISTORY)]
         link = drawing.link if drawing else ""
         rest = json.dumps({"cursor": len(self.history), "width": 0.06, "live": False, "link": link or None})
         text = f'{{"sketch":{{"history":[{",".join(self.history)}],{rest[1:]}}}'

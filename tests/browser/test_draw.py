@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 from walking import CHOSEN, answered, number, opened
 
+from cnnviz.components.sketchpad import MAX_HISTORY
 from cnnviz.inputs import normalise, parse_strokes, rasterise
 from cnnviz.inputs.samples import samples
 from cnnviz.nets.presets import PRESETS
@@ -95,6 +96,26 @@ def test_undo_redo_and_clear(page, draw):
     expect(answer(page)).to_contain_text("Draw a digit")
     page.keyboard.press("Control+Shift+z")
     expect_answer(page, 2)
+
+
+def test_as_many_steps_as_are_kept_can_be_undone_and_no_more(page, draw):
+    page.goto("/")
+    draw(page, [[(0.5, 0.3), (0.5, 0.7)]])
+    box = page.locator(".st-key-sketchpad canvas").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for _ in range(MAX_HISTORY // 2):
+        page.keyboard.press("Delete")
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x, y + 40)
+        page.mouse.up()
+    undo, undone = button(page, "undo"), 0
+    while undo.is_enabled():
+        page.keyboard.press("Control+z")
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        undone += 1
+    assert undone == MAX_HISTORY
+    expect(answer(page)).to_contain_text("Draw a digit")
 
 
 def test_live_answers_while_the_pen_is_down(page, draw):

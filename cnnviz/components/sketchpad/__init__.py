@@ -18,6 +18,9 @@ EMPTY = {"history": [], "cursor": 0, "width": 0.06, "live": False}
 """A sketch as the browser sends it: strokes and clearings (None) in order, of which the first `cursor` count. A stroke
 is the text that `toText` in component.js writes, or, where Python has put it there, as `parse_strokes` reads it."""
 
+MAX_HISTORY = 60
+"""Strokes and clearings that can be undone, where there is a clearing to begin behind."""
+
 _mount = register("sketchpad", "elements", "unpack", apart=True)
 
 
@@ -35,7 +38,7 @@ def sketchpad(key: str, sketch: dict[str, Any], revision: int) -> dict[str, Any]
     Raises:
         InputError: the browser sent something that is no sketch.
     """
-    limits = {"strokes": MAX_STROKES, "points": MAX_POINTS}
+    limits = {"strokes": MAX_STROKES, "points": MAX_POINTS, "history": MAX_HISTORY}
     # Packed, because a dict makes Streamlit import pandas to look for data frames in it: 80 MB and half a second.
     data = pack({"sketch": sketch, "revision": revision, "limits": limits}, {})
     message = _mount(key=key, data=data, on_sketch_change=lambda: None).sketch

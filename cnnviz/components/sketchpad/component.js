@@ -127,8 +127,8 @@ class Sketchpad {
 
   push(step) {
     this.history = [...this.history.slice(0, this.cursor), step];
-    // What lies before the last clearing but one is beyond undoing once the history is long.
-    const excess = this.history.length - this.limits.strokes;
+    // What lies before the last clearing is beyond undoing once the history is long: every stroke sends all of it.
+    const excess = this.history.length - this.limits.history;
     const spare = this.history.lastIndexOf(null);
     if (excess > 0 && spare > 0) this.history.splice(0, Math.min(spare, excess));
     this.cursor = this.history.length;
