@@ -112,7 +112,7 @@ def test_as_many_steps_as_are_kept_can_be_undone_and_no_more(page, draw):
     undo, undone = button(page, "undo"), 0
     while undo.is_enabled():
         page.keyboard.press("Control+z")
-        page.evaluate("() => new Promise(requestAnimationFrame)")
+        page.evaluate("() => new Promise(done => setTimeout(() => requestAnimationFrame(() => setTimeout(done))))")
         undone += 1
     assert undone == MAX_HISTORY
     expect(answer(page)).to_contain_text("Draw a digit")
