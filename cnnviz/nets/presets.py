@@ -38,7 +38,7 @@ PRESETS: dict[str, Network] = {
         _book("book-mnist-sgd", "Book, MNIST, SGD", "The same network as learned by plain gradient descent.", "mnist"),
         network_of("fashion", "Fashion-MNIST", "A tutorial's network for photos of clothes.", "fashion_mnist",
                    [Block(64, 3, padding="valid"), Block(64, 3, padding="valid")], [Hidden(128)]),
-        network_of("small-fashion", "Small, Fashion-MNIST", "Ours: fewer weights, read better, learned faster.",
+        network_of("small-fashion", "Small, Fashion-MNIST", "Ours: fewer weights, read better.",
                    "fashion_mnist", [Block(32, 3), Block(64, 3), Block(96, 3)], [Hidden(128, dropout=0.3)]),
         _book("book-cifar", "Book, CIFAR-10", "The textbook's network on small colour photos, with dropout.",
               "cifar10", 0.2),
