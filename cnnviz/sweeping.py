@@ -40,9 +40,9 @@ class Bringer:
     def step(self) -> bool:
         """Ask for what comes next. Returns whether there is more to come."""
         runs.beat_if_there(self.sweep.folder)
-        now = sweeps.standing(self.sweep)
         if self.sweep.stopping:
-            return self.stop(now)
+            return self.stop()
+        now = sweeps.standing(self.sweep)
         if not now.needed:
             return False
         epochs = now.rungs[now.rung]
@@ -52,8 +52,8 @@ class Bringer:
                 continue
             if (run.id, epochs) in self.asked:
                 # It was done, and did not get there: it was interrupted, or nothing could be done for it. So it is
-                # for the next one, and somebody has to look.
-                return False
+                # for the next one, and somebody has to look, once what goes on has ended.
+                return bool(self.held())
             if number > self.trainers.where.size + AHEAD - 1:
                 if told.state == "waiting":
                     runs.beat_if_there(run.folder)
@@ -65,9 +65,13 @@ class Bringer:
             self.trainers.submit(run)
         return True
 
-    def stop(self, now: sweeps.Standing) -> bool:
+    def held(self) -> list[runs.Run]:
+        """Its runs that wait in the queue or go on, those too that have just come to where they are compared."""
+        return [run for run in self.sweep.runs() if self.trainers.holds(run)]
+
+    def stop(self) -> bool:
         """Stop the runs that wait or go on, so that they can go on later. Returns whether any has yet to end."""
-        held = [run for run in now.needed if self.trainers.holds(run)]
+        held = self.held()
         for run in held:
             run.stop(after=0)
             if self.trainers.withdraw(run):
