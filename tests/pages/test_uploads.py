@@ -1,7 +1,11 @@
 """Uploads through the real endpoint and a real websocket, by somebody whose browser checks nothing."""
 
+import re
 import zlib
 
+import cv2
+import httpx
+import numpy as np
 import psutil
 import pytest
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -51,6 +55,21 @@ def test_every_small_bad_upload_gets_an_answer_or_one_sentence(visitor):
     give(visitor, "digit.png", saved(digit(), "PNG"))
     assert answered(visitor) == []
     assert visitor.said("heading") == ["7"]
+
+
+def test_of_many_uploads_only_the_last_one_is_kept(fresh_server):
+    noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), dtype=np.uint8)
+    content = cv2.imencode(".png", noise)[1].tobytes()
+    with Visitor(fresh_server.url, "sample=two") as visitor:
+        for _ in range(3):
+            visitor.rerun(chosen(visitor.id_of("source"), "Picture"))
+            give(visitor, "noise.png", content)
+            give(visitor, "noise.png", content)
+            answered(visitor)
+            visitor.rerun(chosen(visitor.id_of("source"), "Draw"))  # the uploader goes; it comes back empty
+        said = httpx.get(f"{fresh_server.url}/_stcore/metrics").text
+    (kept,) = re.findall(r'cache_memory_bytes{cache_type="UploadedFileManager".*?} (\d+)', said)
+    assert int(kept) == len(content)
 
 
 GOOD_NAMES = ["../../etc/passwd.png", "..\\..\\x.png", "a\nb\tc.png", "\x1b[31m.png", "\u202egnp.exe.png", ".PNG",
