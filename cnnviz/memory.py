@@ -13,7 +13,10 @@ EVERY = 5
 """Seconds between two looks at what can be given back."""
 ARENAS = 1
 """Heaps of the C library's, at most: it would make eight a core, and every rerun has a thread of its own."""
-M_ARENA_MAX = -8
+MAPPED = 32 * 1024
+"""Bytes from which memory is asked of the system itself, and goes back there when it is freed. The C library's own limit
+rises to that of the largest message; freed ones would then leave holes in the heap."""
+M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
 
 
 @cache
@@ -29,6 +32,7 @@ def tidy() -> None:
         libc = None
     else:
         libc.mallopt(M_ARENA_MAX, ARENAS)
+        libc.mallopt(M_MMAP_THRESHOLD, MAPPED)
 
     def work() -> None:
         while True:
