@@ -14,8 +14,8 @@ EVERY = 5
 ARENAS = 1
 """Heaps of the C library's, at most: it would make eight a core, and every rerun has a thread of its own."""
 MAPPED = 32 * 1024
-"""Bytes from which memory is asked of the system itself, and goes back there when it is freed. The C library's own limit
-rises to that of the largest message; freed ones would then leave holes in the heap."""
+"""Bytes from which memory is asked of the system itself, and goes back there when it is freed. The C library's own
+limit rises with the largest message; freed ones would then leave holes in the heap."""
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
 
 
