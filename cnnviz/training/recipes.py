@@ -36,7 +36,7 @@ RECIPES: dict[str, TrainingConfig] = {
         "small-fashion": {**_QUICK, "learning_rate": 3e-3, "epochs": 8},
         "book-cifar": _BOOK,
         "book-cifar-20": {**_BOOK, "epochs": 20},
-        "small-cifar": {**_QUICK, "learning_rate": 3e-3, "epochs": 12, "augmentation": "flip"},
+        "small-cifar": {**_QUICK, "learning_rate": 3e-3, "epochs": 8, "augmentation": "flip"},
         "small-digits": {**_QUICK, "batch_size": 32, "learning_rate": 4e-3, "epochs": 20},
     }.items()
 }

@@ -8,8 +8,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from cnnviz.figures.sweeps import Scale, parallel
 from cnnviz.nets.blocks import Block, Hidden
 from cnnviz.sweeping import Conductor
 from cnnviz.training import runs, sweeps
@@ -190,6 +192,21 @@ def test_damaged_or_forged_sweeps_are_passed_over(content):
             sweeps.find(name)
     sweep.delete()
     assert len(runs.all_runs()) == 2
+
+
+def test_a_line_of_the_plot_goes_through_what_its_run_was_trained_with():
+    rates, names, units = [1e-3, 1e-1, 1e-2], ["sgd", "adam", "sgd"], [16, 16, 16]
+    scales = [Scale("learning rate", rates, "log"), Scale("optimizer", names, "words"), Scale("units", units)]
+    accuracies = [0.5, 0.9, 0.7]
+    (lines,) = parallel(scales, accuracies).data
+    rate, name, unit, accuracy = lines.dimensions
+    assert np.allclose(rate.values, [-3, -1, -2])
+    assert dict(zip(rate.ticktext, rate.tickvals, strict=True)) == {"0.001": -3, "0.01": -2, "0.1": -1}
+    assert [name.ticktext[place] for place in name.values] == names
+    assert list(accuracy.values) == accuracies == list(lines.line.color)
+    for axis in lines.dimensions:
+        low, high = axis.range
+        assert low < min(axis.values) <= max(axis.values) < high, "each on the axis, all equal ones too"
 
 
 SERVER = """
