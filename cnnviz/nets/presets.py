@@ -41,7 +41,7 @@ PRESETS: dict[str, Network] = {
         network_of("fashion", "Fashion-MNIST", "A tutorial's network for photos of clothes.", "fashion_mnist",
                    [Block(64, 3, padding="valid"), Block(64, 3, padding="valid")], [Hidden(128)]),
         network_of("small-fashion", "Small, Fashion-MNIST", "Ours: fewer weights, read better.",
-                   "fashion_mnist", [Block(32, 3), Block(64, 3), Block(96, 3)], [Hidden(128, dropout=0.3)]),
+                   "fashion_mnist", [Block(24, 3), Block(48, 3), Block(96, 3)], [Hidden(128, dropout=0.3)]),
         _book("book-cifar", "Book, CIFAR-10", "The textbook's network on small colour photos, with dropout.",
               "cifar10", 0.2),
         _book("book-cifar-20", "Book, CIFAR-10, 20 epochs", "The same, left to learn for twice as long.",

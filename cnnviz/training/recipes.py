@@ -33,7 +33,7 @@ RECIPES: dict[str, TrainingConfig] = {
         "book-mnist-adam": _BOOK,
         "book-mnist-sgd": {**_BOOK, "optimizer": "sgd", "learning_rate": 0.01},
         "fashion": {"batch_size": 32, "epochs": 5, "seed": 2},
-        "small-fashion": {**_QUICK, "learning_rate": 3e-3, "epochs": 8},
+        "small-fashion": {**_QUICK, "learning_rate": 4e-3, "epochs": 6},
         "book-cifar": _BOOK,
         "book-cifar-20": {**_BOOK, "epochs": 20},
         "small-cifar": {**_QUICK, "learning_rate": 3e-3, "epochs": 8, "augmentation": "flip"},
