@@ -299,7 +299,7 @@ def test_a_killed_trainer_is_noticed_after_a_rest_too_and_the_next_run_goes_on(m
     long = replace(SMALL, epochs=100, schedule="constant")
 
     def until(run: runs.Run, *states: str) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while runs.story(run).state not in states:
             assert time.monotonic() < deadline, runs.story(run)
             time.sleep(0.05)

@@ -38,7 +38,7 @@ def test_a_learner_without_work_ends_and_answers_again(monkeypatch):
     first = one.one_step(HISTORY, lambda seconds, steps: None)
     processes = [child for child in psutil.Process().children() if child.nice() == workers.NICE]
     assert processes
-    assert not psutil.wait_procs(processes, timeout=60)[1]
+    assert not psutil.wait_procs(processes, timeout=120)[1]
     again = one.one_step(HISTORY, lambda seconds, steps: None)
     assert again.losses == first.losses
     assert again.past == first.past
