@@ -12,7 +12,8 @@ def note(layer: Layer) -> str:
     """The layer in a few words, as a column's heading has room for."""
     match layer.kind:
         case "conv":
-            return f"{layer.kernel}×{layer.kernel} {layer.padding}, {FUNCTIONS[layer.activation]}"
+            how = f"stride {layer.stride}" if layer.stride > 1 else layer.padding  # `about` says both
+            return f"{layer.kernel}×{layer.kernel} {how}, {FUNCTIONS[layer.activation]}"
         case "pool":
             return f"{layer.mode} {layer.window}×{layer.window}"
         case "dense":
