@@ -5,7 +5,7 @@ from walking import answered
 
 from cnnviz.data.generator import digits
 
-COUNT, SEED, FLOOR = 24, 2_000_000, 0.9
+COUNT, SEED, FLOOR = 40, 2_000_000, 0.9
 POINTS = 12  # of each stroke: the browser takes one a frame
 
 
