@@ -694,14 +694,14 @@ def machine() -> dict:
 
 
 async def come_and_go(room: Classroom, strokes: int = 3) -> None:
-    """One visitor, who draws a little. TensorFlow has started then, and who has left before is forgotten."""
+    """One visitor, who draws a little. TensorFlow has started then, and who has left is forgotten."""
     session = Session(room, 0)
     stay = asyncio.create_task(session.visit(0))
     while not stay.done() and len(session.history) < strokes:
         await asyncio.sleep(0.1)
     session.going = False
     await stay
-    await asyncio.sleep(memory_rounds.EVERY + 1)
+    await asyncio.sleep(FORGOTTEN + memory_rounds.EVERY + 1)
 
 
 async def lesson(room: Classroom, server: psutil.Process, options: argparse.Namespace) -> AsyncIterator[dict]:

@@ -9,6 +9,8 @@ import threading
 import time
 from functools import cache
 
+import cv2
+
 EVERY = 5
 """Seconds between two looks at what can be given back."""
 ARENAS = 1
@@ -26,6 +28,9 @@ def tidy() -> None:
     A session that has left is a ring of objects, which only the collector's rare, complete rounds find; and freed
     memory between what is still in use stays with the process until the C library is asked for it.
     """
+    # OpenCV keeps a kilobyte for ever of each thread that has shared work out, and every rerun has a thread of its own:
+    # https://github.com/opencv/opencv/issues/9745
+    cv2.setNumThreads(1)
     gc.freeze()  # modules and caches are never garbage: a round looks at sessions only, and takes milliseconds
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(libc, "malloc_trim"):  # it is glibc's own
