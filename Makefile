@@ -75,7 +75,7 @@ $(BIN)/python:
 $(VENV)/.installed-cpu: requirements.txt $(BIN)/python
 	@echo "Installing what the app needs (once, some minutes)"
 	@if [ -e $(VENV)/.installed-cuda ]; then $(PIP) uninstall -q -y tensorflow; rm $(VENV)/.installed-cuda; fi
-	@$(PIP) install -q -r requirements.txt
+	@$(PIP) install -q --no-compile -r requirements.txt
 	@touch $@
 
 $(VENV)/.installed-cuda: requirements.txt requirements-gpu.txt $(BIN)/python
@@ -83,10 +83,10 @@ $(VENV)/.installed-cuda: requirements.txt requirements-gpu.txt $(BIN)/python
 	@if $(PIP) show -q tensorflow-cpu 2>/dev/null; then $(PIP) uninstall -q -y tensorflow-cpu tensorflow; fi
 	@rm -f $(VENV)/.installed-cpu
 	@grep -v '^tensorflow' requirements.txt > $(VENV)/requirements.txt
-	@$(PIP) install -q -r $(VENV)/requirements.txt -r requirements-gpu.txt
+	@$(PIP) install -q --no-compile -r $(VENV)/requirements.txt -r requirements-gpu.txt
 	@touch $@
 
 $(TESTS): requirements-test.txt requirements-signin.txt requirements-cluster.txt $(APP)
 	@echo "Installing what the tests need"
-	@$(PIP) install -q -r requirements-test.txt -r requirements-cluster.txt -c requirements.txt
+	@$(PIP) install -q --no-compile -r requirements-test.txt -r requirements-cluster.txt -c requirements.txt
 	@touch $@

@@ -36,6 +36,8 @@ LEAK = str(2_000_000_000)
 """Bytes by which a worker may grow. From 300 MB on loky would take it for a leak and replace the process, and all would
 wait for TensorFlow again: but compiled networks and the steps that are remembered are none.
 """
+TOLD = 0.5
+"""Seconds between two words on how long somebody has waited: a browser's CPU, too, is wanted by what is waited for."""
 ATTEMPTS = 3
 """How often a request is asked again when the worker dies under it."""
 
@@ -130,7 +132,7 @@ class Worker:
                 future = submit()
                 while True:
                     try:
-                        return future.result(timeout=0.1)
+                        return future.result(timeout=TOLD)
                     except NotYet:
                         waiting(time.monotonic() - began)
             except BrokenExecutor:
@@ -155,7 +157,7 @@ class Tracer(Worker):
 
         Args:
             image: float32 (height, width, channels) in [0, 1].
-            waiting: called with the seconds waited so far, ten times a second, while there is no answer.
+            waiting: called with the seconds waited so far, every TOLD seconds while there is no answer.
 
         Returns:
             float32 (n,).

@@ -31,7 +31,8 @@ class Compiled:
         self.model, self.weights = build(network), None
         keep = {(layer.name, part) for layer, part, _ in parts(network)}
 
-        @tf.function(input_signature=[tf.TensorSpec((None, *network.input_shape), tf.float32)])
+        # Nothing here for AutoGraph to convert: the loop is over layers.
+        @tf.function(input_signature=[tf.TensorSpec((None, *network.input_shape), tf.float32)], autograph=False)
         def every_layer(images):
             values, given = [], images
             for layer in network.layers:
