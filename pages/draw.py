@@ -32,8 +32,9 @@ PRESET = MODEL.network
 
 def drawn() -> Input | None:
     """What is on the sketchpad; None while it is empty."""
-    sketch = sketchpad("sketchpad", state.sketch_shown, state.sketch_revision)
-    if sketch is not None and sketch != state.get("sketch_seen"):
+    seen = state.get("sketch_seen")
+    sketch = sketchpad("sketchpad", state.sketch_shown, state.sketch_revision, seen)
+    if sketch is not None and sketch != seen:
         state.sketch = state.sketch_seen = sketch
         state.sample, state.drawing, state.example = None, link(sketch), None
         if "sample" in st.query_params:

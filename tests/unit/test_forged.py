@@ -471,7 +471,7 @@ def test_a_sketch_that_is_kept_can_be_drawn_on_and_sent_back(message):
     with contextlib.suppress(InputError):
         sketch = checked(message)
         text = json.dumps(sketch, allow_nan=False)
-        assert checked(json.loads(text)) == sketch
+        assert checked(json.loads(text)) == checked(json.loads(text), sketch) == sketch
         assert sketch.keys() == {*EMPTY, "link"}
         strokes(replaced(sketch, sketch["history"][:0]))
         for cursor in range(len(sketch["history"]) + 1):  # undo and redo

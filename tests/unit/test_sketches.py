@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnviz.components.sketchpad import EMPTY, replaced, strokes
+from cnnviz.components.sketchpad import EMPTY, checked, replaced, strokes
 from cnnviz.inputs import InputError, normalise, parse_strokes, rasterise
 from cnnviz.inputs.samples import samples
 from cnnviz.inputs.strokes import MAX_POINTS, MAX_STROKES, SIDE, Stroke, smooth
@@ -88,6 +88,14 @@ def test_a_stroke_as_the_browser_writes_it():
 def test_a_damaged_stroke_is_refused(text):
     with pytest.raises(InputError):
         strokes(sketch(text))
+
+
+def test_a_damaged_stroke_behind_one_that_was_seen_is_refused():
+    whole, damaged = as_text(500, 2000, -300, 8000, 10050), as_text(500, 1)
+    seen = checked(sketch(whole))
+    assert checked(sketch(whole, whole), seen)["history"] == [whole, whole]
+    with pytest.raises(InputError):
+        checked(sketch(whole, damaged, cursor=1), seen)
 
 
 def test_a_sample_can_be_undone():

@@ -24,13 +24,16 @@ MAX_HISTORY = 60
 _mount = register("sketchpad", "elements", "unpack", apart=True)
 
 
-def sketchpad(key: str, sketch: dict[str, Any], revision: int) -> dict[str, Any] | None:
+def sketchpad(
+    key: str, sketch: dict[str, Any], revision: int, seen: dict[str, Any] | None = None
+) -> dict[str, Any] | None:
     """Show the sketchpad.
 
     Args:
         key: of the component.
         sketch: what it shows when it appears, or when `revision` has changed.
         revision: changed by the caller when it, not the pen, has changed the sketch.
+        seen: what this returned last.
 
     Returns:
         The sketch as it is now; None while nobody has touched it.
@@ -42,21 +45,22 @@ def sketchpad(key: str, sketch: dict[str, Any], revision: int) -> dict[str, Any]
     # Packed, because a dict makes Streamlit import pandas to look for data frames in it: 80 MB and half a second.
     data = pack({"sketch": sketch, "revision": revision, "limits": limits}, {})
     message = _mount(key=key, data=data, on_sketch_change=lambda: None).sketch
-    return None if message is None else checked(message)
+    return None if message is None else checked(message, seen)
 
 
-def checked(message: Any) -> dict[str, Any]:
+def checked(message: Any, seen: dict[str, Any] | None = None) -> dict[str, Any]:
     """The sketch that a message holds, undone and cleared strokes too, and nothing else that it holds.
 
-    What is kept here goes back into the browser and is drawn on: it has to be whole.
+    What is kept here goes back into the browser and is drawn on: it has to be whole. A stroke that was in the sketch
+    which was `seen` before it is.
 
     Raises:
         InputError: it is none.
     """
     strokes(message)
-    history = []
+    history, whole = [], {step for step in seen["history"] if isinstance(step, str)} if seen else set()
     for step in message["history"]:
-        if step is not None:
+        if step is not None and not (isinstance(step, str) and step in whole):
             parse_stroke(as_stroke(step))
         history.append({"points": step["points"], "width": step["width"]} if isinstance(step, dict) else step)
     width = message.get("width")
