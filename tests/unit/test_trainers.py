@@ -1,5 +1,6 @@
 """The queue at a place where everything goes wrong: what real workers and a real cluster do seldom, or late."""
 
+import os
 import threading
 import time
 from concurrent.futures import BrokenExecutor, Future
@@ -85,6 +86,15 @@ def test_no_more_runs_begin_than_there_is_room_for():
     until(lambda: place.begun, "the first")
     until(lambda: trainers.place(second) == 1, "the second waits")
     assert place.begun == [first]
+
+
+def test_a_server_whose_clock_is_an_hour_off_sees_who_is_alive(monkeypatch):
+    """By the clock of the disk, which is another computer's where several share it."""
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 3_600)
+    living, dead = runs.create(CONFIG), runs.create(CONFIG)
+    os.utime(dead.folder / "alive", (now() - runs.DEAD - 1,) * 2)
+    assert [runs.is_alive(run.folder) for run in (living, dead)] == [True, False]
 
 
 def test_a_run_in_another_servers_queue_says_so():
