@@ -8,7 +8,7 @@ import threading
 import time
 
 from cnnviz.training import runs, sweeps
-from cnnviz.training.runs import RunError
+from cnnviz.training.runs import BusyError, RunError
 from cnnviz.training.sweeps import Sweep
 from cnnviz.workers import TRAINERS, Trainers
 
@@ -59,7 +59,10 @@ class Bringer:
                     runs.beat_if_there(run.folder)
                 continue
             if runs.said_so_far(run):
-                runs.ask_again(run)
+                try:
+                    runs.ask_again(run)
+                except BusyError:  # a worker of the cluster still does it for a server that is gone
+                    continue
             run.stop(after=epochs)
             self.asked.add((run.id, epochs))
             self.trainers.submit(run)

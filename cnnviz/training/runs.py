@@ -71,6 +71,10 @@ class RunError(ValueError):
     """A run that is not there or can't be written; the message says so in one sentence."""
 
 
+class BusyError(RunError):
+    """A run that another process works on."""
+
+
 def runs_folder() -> Path:
     """Where the runs are: $CNNVIZ_RUNS, else `runs` in the data folder."""
     chosen = os.environ.get("CNNVIZ_RUNS")
@@ -606,13 +610,18 @@ def _events(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def ask_again(run: Run) -> None:
-    """Note that the run is waited for once more. Raises RunError: it can't be written."""
+    """Note that the run is waited for once more.
+
+    Raises:
+        BusyError: another process works on it.
+        RunError: it can't be written.
+    """
     try:
         log = Log(run.folder)
         (run.folder / "stop").unlink(missing_ok=True)
         beat(run.folder)
         log.say("waiting")
     except BlockingIOError:
-        raise RunError("The run goes on already: another process works on it.") from None
+        raise BusyError("The run goes on already: another process works on it.") from None
     except OSError as error:
         raise RunError(f"The run can't go on: {error.strerror}.") from error

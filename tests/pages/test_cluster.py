@@ -1,6 +1,8 @@
 """Training on a real Dask cluster: real processes, a worker killed, the scheduler gone and there again."""
 
+import os
 import signal
+import subprocess
 import sys
 from concurrent.futures import Future
 from dataclasses import replace
@@ -20,7 +22,8 @@ from visiting import Visitor, click
 
 from cnnviz import workers
 from cnnviz.cluster import Cluster, Worker
-from cnnviz.training import runs
+from cnnviz.sweeping import Conductor
+from cnnviz.training import runs, sweeps
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +55,7 @@ def test_a_cluster_through_a_killed_worker_and_a_lost_scheduler(folder, monkeypa
         assert [curve(run) for run in every] == [curve(victim)] * 4, "to the last digit"
         workers_are_chosen(cluster.address)
         a_server_trains_there(cluster, running_app, folder / "server.txt")
+        a_sweep_goes_on_at_another_server(there)
         # A scheduler that says nothing for a while costs nobody their run.
         there.scheduler.send_signal(signal.SIGSTOP)
         demo.until(lambda: cluster.trouble, "the scheduler's silence")
@@ -126,6 +130,35 @@ def a_server_trains_there(cluster: Cluster, running_app, log: Path) -> None:
                   if kind == "dataframe"]  # fmt: skip
         assert tables[0].set_index("id")["place"][run.id] == place
         assert place in set(tables[1]["worker"])
+
+
+def a_sweep_goes_on_at_another_server(there: demo.Up) -> None:
+    """A sweep that one server brings on over the cluster, and, once that is killed, another one."""
+    base = replace(demo.CONFIG, epochs=12)
+    rates = sweeps.Axis("learning_rate", (1e-5, 1e-2)), sweeps.Axis("optimizer", ("adam", "sgd"))
+    sweep = sweeps.create(base, rates, "random", 4, 0, 1, True)
+    environment = os.environ | {"CNNVIZ_SCHEDULER": there.cluster.address}
+    server = subprocess.Popen([sys.executable, "tests/bringing.py", sweep.id], cwd=demo.ROOT, env=environment)
+
+    def learned() -> list[int]:
+        return [len(told.epochs) for _, told in sweeps.standing(sweep).stories.values()]
+
+    try:
+        demo.until(lambda: sum(map(bool, learned())) > 1, "two runs of the sweep")
+    finally:
+        server.kill()
+        server.wait()
+    before = learned()
+    # At once: what the workers still do for the server that is gone, they go on with.
+    Conductor(there.trainers).conduct(sweep)
+    demo.until(lambda: sweeps.standing(sweep).state != "running", "the end of the sweep")
+    now = sweeps.standing(sweep)
+    assert now.state == "done", now.message
+    assert sorted(learned()) == [3, 3, 6, 12]
+    assert all(count >= had for count, had in zip(learned(), before, strict=True))
+    places = {told.started["place"] for _, told in now.stories.values()}
+    assert places <= {worker.name for worker in there.cluster.workers}
+    assert len(places) > 1
 
 
 def workers_are_chosen(address: str) -> None:

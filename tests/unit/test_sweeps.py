@@ -1,6 +1,5 @@
 """Sweeps: what they plan, who is left behind, and a real one through a kill to its end."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -209,16 +208,6 @@ def test_a_line_of_the_plot_goes_through_what_its_run_was_trained_with():
         assert low < min(axis.values) <= max(axis.values) < high, "each on the axis, all equal ones too"
 
 
-SERVER = """
-import sys, time
-from cnnviz.sweeping import CONDUCTOR
-from cnnviz.training import sweeps
-if __name__ == "__main__":
-    CONDUCTOR.conduct(sweeps.find(sys.argv[1]))
-    time.sleep(1000)
-"""
-
-
 def until(found, what: str) -> None:
     deadline = time.monotonic() + 180
     while not found():
@@ -226,11 +215,9 @@ def until(found, what: str) -> None:
         time.sleep(0.05)
 
 
-def test_a_sweep_whose_server_is_killed_goes_on_to_what_it_would_have_come_to(tmp_path):
+def test_a_sweep_whose_server_is_killed_goes_on_to_what_it_would_have_come_to():
     sweep = sweeps.create(BASE, [RATE, OPTIMIZER], "random", 4, 0, 1, True)
-    script = tmp_path / "server.py"
-    script.write_text(SERVER)
-    server = subprocess.Popen([sys.executable, script, sweep.id], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    server = subprocess.Popen([sys.executable, "tests/bringing.py", sweep.id], cwd=ROOT)
     try:
         until(lambda: sum(bool(told.epochs) for _, told in sweeps.standing(sweep).stories.values()) >= 2, "two runs")
     finally:
