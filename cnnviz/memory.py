@@ -7,9 +7,11 @@ import gc
 import sys
 import threading
 import time
-from functools import cache
+from functools import cache, partial
+from typing import Any
 
 import cv2
+from streamlit import runtime
 
 EVERY = 5
 """Seconds between two looks at what can be given back."""
@@ -31,6 +33,9 @@ def tidy() -> None:
     # OpenCV keeps a kilobyte for ever of each thread that has shared work out, and every rerun has a thread of its own:
     # https://github.com/opencv/opencv/issues/9745
     cv2.setNumThreads(1)
+    if runtime.exists():
+        manager = runtime.get_instance().uploaded_file_mgr
+        manager.add_file = partial(keep, manager, manager.add_file)
     gc.freeze()  # modules and caches are never garbage: a round looks at sessions only, and takes milliseconds
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(libc, "malloc_trim"):  # it is glibc's own
@@ -47,3 +52,11 @@ def tidy() -> None:
                 libc.malloc_trim(0)
 
     threading.Thread(target=work, name="tidy", daemon=True).start()
+
+
+def keep(manager: Any, add: Any, session_id: str, file: Any) -> None:
+    """In place of `add`, the method of Streamlit's manager of uploads: keep a visitor's last file only. Streamlit would
+    keep all until the visitor leaves, those of uploaders on other pages too, and those that no page has asked for.
+    """
+    manager.remove_session_files(session_id)
+    add(session_id, file)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from cnnviz import access, data, settings
 from cnnviz.components.sketchpad import EMPTY, replaced, strokes
@@ -224,21 +223,13 @@ def keep_pace(slot) -> None:
 def uploaded(widget: Callable, *args, **more) -> UploadedFile | None:
     """The file that somebody gave to `st.file_uploader` or `st.camera_input`, called with these arguments.
 
-    Streamlit keeps every file until its visitor leaves, those of uploaders on other pages too: here only the last one.
-
     Raises:
         InputError: its name does not end like a picture's, and somebody has got it past the browser's check.
     """
     try:
-        file = widget(*args, **more)
+        return widget(*args, **more) or None
     except StreamlitAPIException as error:
         raise InputError(f"The file's name does not end like a picture's: choose {', '.join(TYPES)}.") from error
-    state, given = st.session_state, file.file_id if file else None
-    if (last := state.get("file_kept")) and last != given:
-        context = get_script_run_ctx()
-        context.uploaded_file_mgr.remove_file(context.session_id, last)
-    state.file_kept = given
-    return file or None
 
 
 def reading(file: UploadedFile, read: Callable, *how) -> Any:

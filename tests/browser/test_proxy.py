@@ -170,17 +170,16 @@ def test_one_server_is_killed_and_its_users_go_on_at_the_other(class_room, new_p
     draw(page, SEVEN)
     expect(page.locator(".st-key-prediction")).to_have_text(ANSWER, timeout=60_000)
     page.wait_for_url(re.compile("drawing="))
-    start_training(page, 60)
-    at_epoch(page, 1)
-    link = page.url
-
-    # The same visitor on the other server follows the run.
     other = window(second)
-    other.goto(link.removeprefix(proxy.https))
-    at_epoch(other, 2)
     for name in PAGES:
         other.goto(f"/{name}")
         until(other.locator(".st-key-train-form"))
+
+    # The same visitor on the other server follows the run.
+    start_training(page, 30)
+    at_epoch(page, 1)
+    other.goto(page.url.removeprefix(proxy.https))
+    at_epoch(other, 2)
 
     # The trainer goes with its server.
     kill(killed)

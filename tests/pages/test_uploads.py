@@ -66,6 +66,7 @@ def test_of_many_uploads_only_the_last_one_is_kept(fresh_server):
             give(visitor, "noise.png", content)
             give(visitor, "noise.png", content)
             answered(visitor)
+            visitor.upload(visitor.id_of("upload"), "noise.png", content)  # of which the page is never told
             visitor.rerun(chosen(visitor.id_of("source"), "Draw"))  # the uploader goes; it comes back empty
         said = httpx.get(f"{fresh_server.url}/_stcore/metrics").text
     (kept,) = re.findall(r'cache_memory_bytes{cache_type="UploadedFileManager".*?} (\d+)', said)
