@@ -5,9 +5,10 @@ import streamlit as st
 from cnnviz.nets.describe import table
 from cnnviz.nets.presets import PRESETS
 from cnnviz.nets.weights import load_card
-from cnnviz.run_view import plain
+from cnnviz.run_view import plain, show_curves
 from cnnviz.session import selected_model
 from cnnviz.training import runs
+from cnnviz.training.results import verdict
 
 MODEL = selected_model()
 PRESET = MODEL.network
@@ -20,16 +21,19 @@ def as_markdown(rows: list[dict]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def card() -> dict:
-    """What is known of the weights: a preset's card, or a run's settings and results."""
+def card() -> tuple[dict, runs.Story]:
+    """What is known of the weights, and how they were learned: by a preset's card, or a run's settings and results."""
     if PRESET.name in PRESETS:
-        return load_card(PRESET)
+        known = load_card(PRESET)
+        epochs = known.pop("epochs", [])
+        means = [{"batch": 1, **epoch} for epoch in epochs]
+        return known, runs.Story("done", started={"epochs": len(epochs), "batches": 1}, batches=means, epochs=epochs)
     run = runs.find(PRESET.name.removeprefix("run-"))
     told = runs.story(run)
     accuracy = {"validation images, the best epoch": told.best["val_accuracy"]} if told.best else {}
     if "test_accuracy" in told.end:
         accuracy = {"test images": told.end["test_accuracy"], **accuracy}
-    return {"accuracy": accuracy, "recipe": run.config.as_json(), "versions": told.started.get("versions", {})}
+    return {"accuracy": accuracy, "recipe": run.config.as_json(), "versions": told.started.get("versions", {})}, told
 
 
 def show_card(card: dict) -> None:
@@ -54,9 +58,15 @@ st.caption(
     "Sees: the receptive field, the square of the image that one cell is computed from."
 )
 st.subheader("Where the weights come from", anchor=False)
+KNOWN, TOLD = card()
 with st.container(key="card"):
-    show_card(card())
+    show_card(KNOWN)
 weights = MODEL.file
 if weights.exists():
     st.download_button("Download the weights", weights.read_bytes, weights.name, icon=":material/download:",
                        help="A NumPy .npz file: one kernel and one bias for each layer that has any")  # fmt: skip
+if TOLD.epochs:
+    with st.container(key="how-learned"):
+        st.subheader("How it learned", anchor=False)
+        st.markdown(verdict(TOLD))
+        show_curves({PRESET.title: TOLD})

@@ -17,7 +17,7 @@ POINTS = 300
 
 
 def curves(stories: Mapping[str, Story], name: str, live: bool = False) -> go.Figure:
-    """Loss or accuracy over the epochs: thin, of the training batches; thick with points, of the validation images.
+    """Loss or accuracy over the epochs: thin, of the training images; thick with points, of the validation images.
 
     Args:
         stories: by title; each in a colour of its own.
@@ -33,7 +33,7 @@ def curves(stories: Mapping[str, Story], name: str, live: bool = False) -> go.Fi
         figure.add_scatter(
             x=[point["epoch"] - 1 + point["batch"] / per_epoch for point in points],
             y=[point[name] for point in points], mode="lines", line={"color": colour, "width": 1.4}, opacity=0.8,
-            name="training batches", legendgroup=title, showlegend=not several,
+            name="training images", legendgroup=title, showlegend=not several,
             hovertemplate=f"epoch %{{x:.2f}}: {name} %{{y:.4f}}<extra></extra>",
         )  # fmt: skip
         figure.add_scatter(

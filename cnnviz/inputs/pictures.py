@@ -76,6 +76,8 @@ KNOWN_BY_START = {b"%PDF": "a PDF", b"<svg": "an SVG drawing", b"II*\0": "a TIFF
                   b"PK\3\4": "a ZIP archive or a document"}  # fmt: skip
 """What people upload instead, told by how the file starts."""
 
+PATIENCE = 30.0
+"""Seconds that a large picture waits for its turn, at most: they are decoded one at a time, each within two."""
 _alone = threading.Lock()
 
 # One forged file can have 65,000 wrong notes, each of which Pillow would write into the server's log.
@@ -173,7 +175,10 @@ def _decode(data: bytes, least: int, turn: contextlib.ExitStack) -> np.ndarray:
             check_size(*image.size, least)
             check_work(image, data)
             if image.width * image.height > LARGE and is_held_whole(image, data):
-                turn.enter_context(_alone)
+                if not _alone.acquire(timeout=PATIENCE):
+                    raise InputError("Many large pictures are being read just now: try again in a minute, or choose a "
+                                     "smaller one.")  # fmt: skip
+                turn.callback(_alone.release)
             return opaque(upright(reduced(image)))
     except InputError:
         raise

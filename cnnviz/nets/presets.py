@@ -17,6 +17,11 @@ def _book(name: str, title: str, about: str, dataset: str, dropout: float = 0.0)
     return network_of(name, title, about, dataset, blocks, [Hidden(1024, dropout=dropout)])
 
 
+def _fashion(name: str, title: str, about: str) -> Network:
+    blocks = [Block(64, 3, padding="valid"), Block(64, 3, padding="valid")]
+    return network_of(name, title, about, "fashion_mnist", blocks, [Hidden(128)])
+
+
 _TUTORIAL = [Block(32, 3, padding="valid"), Block(64, 3, padding="valid"), Block(64, 3, padding="valid", pool="none")]
 
 PRESETS: dict[str, Network] = {
@@ -38,8 +43,9 @@ PRESETS: dict[str, Network] = {
                    "mnist", [Block(32, 5), Block(64, 5)], [Hidden(1024)]),
         _book("book-mnist-adam", "Book, MNIST, Adam", "A textbook's network with one wide dense layer.", "mnist"),
         _book("book-mnist-sgd", "Book, MNIST, SGD", "The same network as learned by plain gradient descent.", "mnist"),
-        network_of("fashion", "Fashion-MNIST", "A tutorial's network for photos of clothes.", "fashion_mnist",
-                   [Block(64, 3, padding="valid"), Block(64, 3, padding="valid")], [Hidden(128)]),
+        _fashion("fashion", "Fashion-MNIST", "A tutorial's network for photos of clothes."),
+        _fashion("fashion-20", "Fashion-MNIST, 20 epochs",
+                 "The same, left to learn for 20 epochs: see under Layers how it overfits."),
         network_of("small-fashion", "Small, Fashion-MNIST", "Ours: fewer weights, read better.",
                    "fashion_mnist", [Block(24, 3), Block(48, 3), Block(96, 3)], [Hidden(128, dropout=0.3)]),
         _book("book-cifar", "Book, CIFAR-10", "The textbook's network on small colour photos, with dropout.",

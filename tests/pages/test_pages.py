@@ -1,5 +1,7 @@
 """The pages, run as Streamlit runs them but without a browser; the worker and its TensorFlow are the real ones."""
 
+import json
+
 import pytest
 from opening import ROOT, opened
 from streamlit.testing.v1 import AppTest
@@ -110,6 +112,16 @@ def test_every_page_opens_with_every_network(page, model):
     assert not app.exception
     assert not app.error
     assert app.session_state["model_shown"] == model
+
+
+def test_how_a_network_learned_is_shown_with_a_word_where_it_overfits():
+    app = opened(model="fashion-20")
+    app.switch_page("pages/layers.py").run()
+    assert not app.exception
+    assert "How it learned" in [heading.value for heading in app.subheader]
+    assert "It overfits" in said(app)
+    losses = json.loads(app.get("plotly_chart")[0].proto.spec)["data"]
+    assert len(losses[1]["x"]) == 20
 
 
 def test_a_network_without_weights_says_how_to_get_them(monkeypatch):

@@ -90,6 +90,15 @@ def test_a_small_picture_does_not_wait_for_a_large_one():
     assert not waiting.is_alive()
 
 
+def test_a_large_picture_waits_for_its_turn_and_not_for_ever(monkeypatch):
+    monkeypatch.setattr(pictures, "PATIENCE", 0.1)
+    large = saved(Image.new("L", (1_001, 1_000)), "PNG")
+    with pictures._alone, pytest.raises(InputError, match="Many large pictures"):
+        decode(large)
+    assert decode(large).shape[1] == 800
+    assert not pictures._alone.locked()
+
+
 def test_the_same_seed_makes_the_same_uploads():
     assert list(cut_and_flipped()) == list(cut_and_flipped())
     names = [name for name, _ in [*cut_and_flipped(), *strange()]]
