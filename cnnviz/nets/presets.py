@@ -47,7 +47,7 @@ PRESETS: dict[str, Network] = {
         _fashion("fashion-20", "Fashion-MNIST, 20 epochs",
                  "The same, left to learn for 20 epochs: see under Layers how it overfits."),
         network_of("small-fashion", "Small, Fashion-MNIST", "Ours: fewer weights, read better.",
-                   "fashion_mnist", [Block(24, 5, 2, pool="none"), Block(48, 3), Block(96, 3)],
+                   "fashion_mnist", [Block(24, 5, 2, pool="none"), Block(48, 3, padding="valid"), Block(96, 3)],
                    [Hidden(128, dropout=0.3)]),
         _book("book-cifar", "Book, CIFAR-10", "The textbook's network on small colour photos, with dropout.",
               "cifar10", 0.2),

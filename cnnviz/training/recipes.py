@@ -35,7 +35,7 @@ RECIPES: dict[str, TrainingConfig] = {
         "book-mnist-sgd": {**_BOOK, "optimizer": "sgd", "learning_rate": 0.01},
         "fashion": {**_FASHION, "schedule": "cosine"},
         "fashion-20": {**_FASHION, "epochs": 20},
-        "small-fashion": {**_QUICK, "learning_rate": 4e-3, "epochs": 9},
+        "small-fashion": {**_QUICK, "learning_rate": 6e-3, "epochs": 8},
         "book-cifar": {**_BOOK, "schedule": "cosine"},
         "book-cifar-20": {**_BOOK, "epochs": 20},
         "small-cifar": {**_QUICK, "learning_rate": 3e-3, "epochs": 8, "augmentation": "flip"},
