@@ -51,6 +51,8 @@ POINTS = 1_000
 """Batch events of a run that are kept at least; of a longer one every second, fourth, ..."""
 BEAT, DEAD = 1.0, 10.0
 """Seconds between two signs of life, and without one until a run counts as interrupted."""
+LETTING_GO = 2.0
+"""Seconds in which a process that has said how its run ended lets go of the run's folder."""
 ENDINGS = ("done", "stopped", "failed")
 MAX_TITLE = 60
 """Characters of a run's name."""
@@ -617,7 +619,7 @@ def ask_again(run: Run) -> None:
         RunError: it can't be written.
     """
     try:
-        log = Log(run.folder)
+        log = _log_when_let_go(run)
         (run.folder / "stop").unlink(missing_ok=True)
         beat(run.folder)
         log.say("waiting")
@@ -625,3 +627,15 @@ def ask_again(run: Run) -> None:
         raise BusyError("The run goes on already: another process works on it.") from None
     except OSError as error:
         raise RunError(f"The run can't go on: {error.strerror}.") from error
+
+
+def _log_when_let_go(run: Run) -> Log:
+    """The run's log; of one that has just ended, once its process has let go of it. Raises BlockingIOError."""
+    deadline = time.monotonic() + LETTING_GO
+    while True:
+        try:
+            return Log(run.folder)
+        except BlockingIOError:
+            if story(run).state not in ENDINGS or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)

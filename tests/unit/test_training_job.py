@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from importlib.util import find_spec
@@ -129,6 +130,19 @@ def heard(event):
     assert runs.story(run).started["from_epoch"] == 2
     assert curve(run) == curve(finished), "to the last digit"
     assert runs.story(run).end["test_loss"] == runs.story(finished).end["test_loss"]
+
+
+def test_a_run_that_has_just_ended_can_go_on_before_its_process_lets_go_of_it():
+    run = runs.create(SMALL)
+    log = runs.Log(run.folder)
+    with pytest.raises(runs.BusyError):
+        runs.ask_again(run)
+    log.say("stopped")
+    letting_go = threading.Timer(0.3, log.file.close)
+    letting_go.start()
+    runs.ask_again(run)
+    letting_go.join()
+    assert runs.story(run).state == "waiting"
 
 
 def test_stop_keeps_the_best_so_far_and_it_can_go_on(finished):
