@@ -1,8 +1,9 @@
-"""A class that draws: many sessions over real websockets against one freshly started server. Prints JSON lines.
+"""A class that draws: many sessions over real websockets against a freshly started server. Prints JSON lines.
 
     python benchmarks/classroom.py                        # 30 sessions, five minutes
     python benchmarks/classroom.py --training             # the same while one of them trains a network
     python benchmarks/classroom.py --knee --seconds 30    # more and more, until the 95th percentile passes one second
+    python benchmarks/classroom.py --knee --servers 2     # the same, every other session at a second server
     python benchmarks/classroom.py --soak                 # half an hour of 10 that also change pages and upload
     python benchmarks/classroom.py --steps 1              # one of them takes steps of learning instead of drawing
 
@@ -25,8 +26,9 @@ import platform
 import random
 import sys
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -189,9 +191,9 @@ class Sent:
 
 @dataclass
 class Classroom:
-    """The server's address, what is drawn there, what is measured now, and what went wrong so far, measured or not."""
+    """The servers' addresses, what is drawn, what is measured now, and what went wrong so far, measured or not."""
 
-    url: str
+    urls: list[str]
     digits: list[list[Drawing]]
     pictures: list[Drawing]
     figures: Figures = field(default_factory=Figures)
@@ -214,7 +216,7 @@ class Session:
     """One visitor of the Draw page: comes in, draws and goes. Everything that comes back is checked."""
 
     def __init__(self, room: Classroom, number: int) -> None:
-        self.room = room
+        self.room, self.url = room, room.urls[number % len(room.urls)]
         self.random = random.Random(number)
         self.history: list[str] = []
         self.link = ""
@@ -241,13 +243,13 @@ class Session:
         """Open the page as a browser does, and wait until it is there with its first picture of the network."""
         self.http = requests.Session()
         for path in "/", "/_stcore/health", "/_stcore/host-config":
-            (await asyncio.to_thread(self.http.get, self.room.url + path, timeout=PATIENCE)).raise_for_status()
+            (await asyncio.to_thread(self.http.get, self.url + path, timeout=PATIENCE)).raise_for_status()
         cookies = self.http.cookies.get_dict()
         self.token = cookies["_streamlit_xsrf"]
         cookies["cnnviz_visitor"] = f"{self.random.getrandbits(128):032x}"
         self.socket = await connect(
-            self.room.url.replace("http", "ws") + "/_stcore/stream",
-            origin=self.room.url,
+            self.url.replace("http", "ws") + "/_stcore/stream",
+            origin=self.url,
             subprotocols=["streamlit", self.token],
             additional_headers={"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())},
             max_size=None,
@@ -276,7 +278,7 @@ class Session:
         client.fragment_id = fragment
         client.widget_states.widgets.extend([*self.states.values(), *changed])
         client.context_info.timezone, client.context_info.locale = "UTC", "en-US"
-        client.context_info.url = self.room.url + "/"
+        client.context_info.url = self.url + "/"
         await self.socket.send(message.SerializeToString())
 
     async def end(self) -> None:
@@ -481,7 +483,7 @@ class Wanderer(Session):
         place = await asyncio.wait_for(self.places.get(), PATIENCE)
         picture = self.random.choice(self.room.pictures)
         # Not over the kept connection, which the server may close at the same moment: a browser tries again then.
-        (await asyncio.to_thread(requests.put, self.room.url + place.upload_url, timeout=PATIENCE,
+        (await asyncio.to_thread(requests.put, self.url + place.upload_url, timeout=PATIENCE,
                                  cookies=self.http.cookies,
                                  files={"file": ("digit.png", picture.strokes[0])},
                                  headers={"X-Xsrftoken": self.token})).raise_for_status()  # fmt: skip
@@ -568,10 +570,12 @@ class Teacher(Session):
 
 
 class Class:
-    """Sessions that draw at the same time, and what is measured of them and of the server."""
+    """Sessions that draw at the same time, and what is measured of them and of the servers."""
 
-    def __init__(self, room: Classroom, server: psutil.Process, learners: int, kind: type[Session] = Session) -> None:
-        self.room, self.server, self.learners, self.kind = room, server, learners, kind
+    def __init__(
+        self, room: Classroom, servers: list[psutil.Process], learners: int, kind: type[Session] = Session
+    ) -> None:
+        self.room, self.servers, self.learners, self.kind = room, servers, learners, kind
         self.sessions: list[Session] = []
         self.tasks: list[asyncio.Task] = []
 
@@ -595,13 +599,13 @@ class Class:
         self.sessions, self.tasks = [], []
 
     def clocks(self) -> dict[str, float]:
-        """CPU seconds so far: of the web process and its workers, of this client, and of the whole machine."""
-        workers = {name: worker for worker in self.server.children(recursive=True) if (name := role(worker))}
-        spent = {name: sum(worker.cpu_times()[:2]) for name, worker in workers.items()}
+        """CPU seconds so far: of the web processes and their workers, of this client, and of the whole machine."""
+        spent = dict.fromkeys(("web", "tracer", "trainer", "learner"), 0.0)
+        for name, process in processes(self.servers):
+            spent[name] += sum(process.cpu_times()[:2])
         busy = psutil.cpu_times()
         return {
-            "web": sum(self.server.cpu_times()[:2]),
-            **{name: spent.get(name, 0.0) for name in ("tracer", "trainer", "learner")},
+            **spent,
             "client": time.process_time(),
             "machine": sum(busy) - busy.idle - getattr(busy, "iowait", 0),
             "at": time.monotonic(),
@@ -674,11 +678,19 @@ def role(worker: psutil.Process) -> str:
     return "learner" if worker.environ().get("CUDA_VISIBLE_DEVICES") == "-1" else "trainer"
 
 
-def memory(server: psutil.Process) -> dict[str, float]:
-    """Resident megabytes of the web process and of its workers."""
-    workers = {name: worker for worker in server.children(recursive=True) if (name := role(worker))}
-    each = {"web": server, **workers}
-    return {name: round(process.memory_info().rss / 2**20, 1) for name, process in each.items()}
+def processes(servers: list[psutil.Process]) -> Iterator[tuple[str, psutil.Process]]:
+    """The web processes and their workers, each with what it does."""
+    for server in servers:
+        yield "web", server
+        yield from ((name, worker) for worker in server.children(recursive=True) if (name := role(worker)))
+
+
+def memory(servers: list[psutil.Process]) -> dict[str, float]:
+    """Resident megabytes of the web processes and of their workers."""
+    each = defaultdict(float)
+    for name, process in processes(servers):
+        each[name] += process.memory_info().rss / 2**20
+    return {name: round(megabytes, 1) for name, megabytes in each.items()}
 
 
 def machine() -> dict:
@@ -694,28 +706,29 @@ def machine() -> dict:
 
 
 async def come_and_go(room: Classroom, strokes: int = 3) -> None:
-    """One visitor, who draws a little. TensorFlow has started then, and who has left is forgotten."""
-    session = Session(room, 0)
-    stay = asyncio.create_task(session.visit(0))
-    while not stay.done() and len(session.history) < strokes:
-        await asyncio.sleep(0.1)
-    session.going = False
-    await stay
+    """One visitor of each server, who draws a little. TensorFlow has started then, and who has left is forgotten."""
+    for number in range(len(room.urls)):
+        session = Session(room, number)
+        stay = asyncio.create_task(session.visit(0))
+        while not stay.done() and len(session.history) < strokes:
+            await asyncio.sleep(0.1)
+        session.going = False
+        await stay
     await asyncio.sleep(FORGOTTEN + memory_rounds.EVERY + 1)
 
 
-async def lesson(room: Classroom, server: psutil.Process, options: argparse.Namespace) -> AsyncIterator[dict]:
+async def lesson(room: Classroom, servers: list[psutil.Process], options: argparse.Namespace) -> AsyncIterator[dict]:
     """A class of some size for some time; with a network in training beside it if that is asked for."""
     await come_and_go(room)
-    yield {"name": "memory_before", "unit": "MB", **(before := memory(server))}
-    these = Class(room, server, options.steps)
+    yield {"name": "memory_before", "unit": "MB", **(before := memory(servers))}
+    these = Class(room, servers, options.steps)
     teacher = Teacher(room, -1)
     if options.training:
         await teacher.train()
     await these.join(options.sessions)
     name = "classroom_while_training" if options.training else "classroom"
     yield await these.measure(name, options.seconds)
-    during = memory(server)
+    during = memory(servers)
     await these.leave()
     yield {"name": f"{name}_memory", "unit": "MB", **during,
            "a_session": round((during["web"] - before["web"]) / options.sessions, 2)}  # fmt: skip
@@ -727,14 +740,14 @@ async def lesson(room: Classroom, server: psutil.Process, options: argparse.Name
         await teacher.leave()
     await asyncio.sleep(FORGOTTEN + 1)
     await come_and_go(room)
-    after = memory(server)
+    after = memory(servers)
     yield {"name": "memory_after", "unit": "MB", **after, "by_before": round(after["web"] / before["web"], 3)}
 
 
-async def knee(room: Classroom, server: psutil.Process, options: argparse.Namespace) -> AsyncIterator[dict]:
+async def knee(room: Classroom, servers: list[psutil.Process], options: argparse.Namespace) -> AsyncIterator[dict]:
     """More and more sessions, until the 95th percentile passes KNEE; the last number of them that stayed below it."""
     await come_and_go(room)
-    these, count, held = Class(room, server, options.steps), options.sessions, 0
+    these, count, held = Class(room, servers, options.steps), options.sessions, 0
     while True:
         await these.join(count)
         stage = await these.measure("stage", options.seconds)
@@ -746,15 +759,15 @@ async def knee(room: Classroom, server: psutil.Process, options: argparse.Namesp
     yield {"name": "knee", "unit": "sessions", "median": held, "passed_at": count}
 
 
-async def soak(room: Classroom, server: psutil.Process, options: argparse.Namespace) -> AsyncIterator[dict]:
+async def soak(room: Classroom, servers: list[psutil.Process], options: argparse.Namespace) -> AsyncIterator[dict]:
     """Sessions that change pages and upload pictures as well: does any process grow?"""
     await come_and_go(room)
-    these = Class(room, server, options.steps, Wanderer)
+    these = Class(room, servers, options.steps, Wanderer)
     await these.join(options.sessions)
-    found = {"start": memory(server)}
+    found = {"start": memory(servers)}
     for part in "middle", "end":
         yield await these.measure(f"soak_to_the_{part}", options.seconds / 2)
-        found[part] = memory(server)
+        found[part] = memory(servers)
     await these.leave()
     for name, megabytes in found["end"].items():
         each = {part: one.get(name) for part, one in found.items()}
@@ -764,9 +777,9 @@ async def soak(room: Classroom, server: psutil.Process, options: argparse.Namesp
 MODES = {"knee": knee, "lesson": lesson, "soak": soak}
 
 
-async def hold(mode: Callable, room: Classroom, server: psutil.Process, options: argparse.Namespace) -> None:
+async def hold(mode: Callable, room: Classroom, servers: list[psutil.Process], options: argparse.Namespace) -> None:
     async def lines() -> AsyncIterator[dict]:
-        async for said in mode(room, server, options):
+        async for said in mode(room, servers, options):
             yield said
         # In all: also what went wrong while sessions came in, left, or nothing was measured.
         yield {"name": "wrong", "errors": len(room.errors), "lost": room.lost,
@@ -774,7 +787,12 @@ async def hold(mode: Callable, room: Classroom, server: psutil.Process, options:
         yield machine()
 
     async for said in lines():
-        print(json.dumps({"seconds": options.seconds, **said, "load": round(os.getloadavg()[0], 2)}), flush=True)
+        print(
+            json.dumps(
+                {"seconds": options.seconds, "servers": options.servers, **said, "load": round(os.getloadavg()[0], 2)}
+            ),
+            flush=True,
+        )
 
 
 def main() -> None:
@@ -785,6 +803,7 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=0, metavar="N", help="N of them take steps of learning meanwhile")
     parser.add_argument("--training", action="store_true", help="one more visitor trains a network meanwhile")
+    parser.add_argument("--servers", type=int, default=1, help="servers that the sessions share between them (1)")
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--knee", action="store_true", help=f"ever more sessions, until the answers take {KNEE} ms")
     modes.add_argument("--soak", action="store_true", help="sessions that also change pages and upload pictures")
@@ -792,12 +811,16 @@ def main() -> None:
     mode = "knee" if options.knee else "soak" if options.soak else "lesson"
     options.sessions = options.sessions or (10 if options.soak else 30)
     options.seconds = options.seconds or (1800 if options.soak else 300)
-    room = Classroom("", *drawings())
+    room = Classroom([], *drawings())
     from run import OURS, serving
 
-    with serving(OURS, "--server.disconnectedSessionTTL", str(FORGOTTEN)) as (url, server):
-        room.url = url
-        asyncio.run(hold(MODES[mode], room, server, options))
+    with ExitStack() as stack:
+        servers = []
+        for _ in range(options.servers):
+            url, server = stack.enter_context(serving(OURS, "--server.disconnectedSessionTTL", str(FORGOTTEN)))
+            room.urls.append(url)
+            servers.append(server)
+        asyncio.run(hold(MODES[mode], room, servers, options))
 
 
 if __name__ == "__main__":

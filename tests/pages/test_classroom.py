@@ -47,7 +47,7 @@ def class_of(room, *kinds, seconds):
 
 
 def test_every_answer_is_checked_and_none_is_lost(server, drawn, hurried):
-    room = class_of(Classroom(server.url, *drawn), Session, Session, Wanderer, seconds=6)
+    room = class_of(Classroom([server.url], *drawn), Session, Session, Wanderer, seconds=6)
     figures = room.figures
     assert room.errors == []
     assert room.lost == 0
@@ -58,5 +58,5 @@ def test_every_answer_is_checked_and_none_is_lost(server, drawn, hurried):
 
 def test_a_wrong_answer_is_noticed(server, drawn, hurried):
     other = [[replace(one, chances=np.roll(one.chances, 1)) for one in digit] for digit in drawn[0]]
-    room = class_of(Classroom(server.url, other, drawn[1]), Session, seconds=1)
+    room = class_of(Classroom([server.url], other, drawn[1]), Session, seconds=1)
     assert "the network's own is" in room.errors[0]
