@@ -5,8 +5,8 @@ import time
 import numpy as np
 import streamlit as st
 
-from cnnviz.components import bars, deliver, gallery, network, sketchpad
-from cnnviz.components.network import as_choice
+from cnnviz.components import bars, deliver, gallery, learned, network, sketchpad
+from cnnviz.components.network import Learned, as_choice
 from cnnviz.components.sketchpad import link
 from cnnviz.figures import percent
 from cnnviz.inputs import Input, InputError
@@ -129,7 +129,7 @@ def page(source: str) -> None:
             st.markdown(f"{FIRST[source]}, and the answer appears here.")
         if wrong:
             st.error(wrong, icon=":material/error:")
-    chosen, step = network("network", trace, POINT if data else NOTHING_DRAWN, chosen_map())
+    chosen, step = network("network", trace, POINT if data else NOTHING_DRAWN, chosen_map(), LEARNED.name)
     if step:
         st.switch_page("pages/step.py", query_params=step)
     if chosen and chosen != state.get("chosen_seen"):
@@ -142,7 +142,11 @@ def page(source: str) -> None:
         show_steps(data)
 
 
-deliver("sketchpad", "network", "bars")
+try:
+    LEARNED = learned(MODEL)
+except WeightsError:  # which the page tells where its answer would be
+    LEARNED = Learned("", None)
+deliver("sketchpad", "network", "bars", network=LEARNED.data)
 state.sketch_shown = state.sketch
 if "0" in PRESET.classes:
     st.markdown(

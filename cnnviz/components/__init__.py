@@ -5,8 +5,8 @@ from cnnviz.components.files import deliver
 from cnnviz.components.gallery import gallery
 from cnnviz.components.kernels import kernels
 from cnnviz.components.lab import lab
-from cnnviz.components.network import network
+from cnnviz.components.network import learned, network
 from cnnviz.components.sketchpad import sketchpad
 from cnnviz.components.stepper import stepper
 
-__all__ = ["bars", "deliver", "gallery", "kernels", "lab", "network", "sketchpad", "stepper"]
+__all__ = ["bars", "deliver", "gallery", "kernels", "lab", "learned", "network", "sketchpad", "stepper"]

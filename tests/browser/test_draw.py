@@ -277,6 +277,11 @@ def test_a_chosen_map_is_shown_large_and_the_link_keeps_it(page):
     page.reload()
     expect_answer(page, 7)
     expect(detail).to_contain_text("conv2 · filter 10")
+    # Another network's map of the same name has that network's kernel.
+    page.get_by_test_id("stSelectbox").locator("input").click()
+    page.get_by_role("option", name="lenet5-1998").click()
+    bias = load_weights(PRESETS["lenet5-1998"])["conv2"][1][10]
+    expect(detail.get_by_text("bias")).to_have_text("bias " + str(bias).replace("-", "−"))
 
 
 def test_a_drawing_survives_a_reload_and_travels_in_a_link(page, new_page, draw):

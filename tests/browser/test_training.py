@@ -65,6 +65,8 @@ def test_a_run_from_the_form_to_its_deletion(new_page, running_app, draw, tmp_pa
         slider.press("Home")
         expect(page.locator(".st-key-time-answer")).to_contain_text("after epoch 0", timeout=SOON)
         expect(page.locator(".st-key-time-network")).to_contain_text("after epoch 0", timeout=SOON)
+        # So are the kernel's numbers.
+        expect(page.locator(".st-key-time-network .detail .figure p").first).to_have_text("bias 0")
         # A cell of the confusion matrix opens its images.
         cell = page.locator(".st-key-confusion .textpoint").first
         cell.scroll_into_view_if_needed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from cnnviz.components.files import register
 from cnnviz.components.layers import layer_table, trace_arrays
 from cnnviz.components.packing import pack
 from cnnviz.nets.layers import Network
+from cnnviz.nets.weights import Model
 from cnnviz.trace import Trace
 
 _mount = register("network", "elements", "unpack", "colours", "numbers", "maps", "network/sheet", apart=True)
@@ -21,7 +23,24 @@ class Clicked(NamedTuple):
     step: dict[str, str] | None
 
 
-def network(key: str, trace: Trace, hint: str, chosen: tuple[str, int]) -> Clicked:
+class Learned(NamedTuple):
+    """Kernels and biases of a network's convolutions, which the browser keeps: a name for them, and what is to be sent
+    by `deliver(network=learned.data)`."""
+
+    name: str
+    data: bytes | None
+
+
+def learned(model: Model) -> Learned:
+    """What the browser is to keep of a network. Raises WeightsError: its weights can't be read."""
+    weights = model.weights()
+    arrays = {f"{layer.name}/{part}": array for layer in model.network.layers if layer.kind == "conv"
+              for part, array in zip(("kernel", "bias"), weights[layer.name], strict=True)}  # fmt: skip
+    name = hashlib.blake2b(b"".join(array.tobytes() for array in arrays.values()), digest_size=8).hexdigest()
+    return Learned(name, pack({"name": name}, arrays))
+
+
+def network(key: str, trace: Trace, hint: str, chosen: tuple[str, int], kept: str = "") -> Clicked:
     """Show a trace.
 
     Args:
@@ -29,6 +48,7 @@ def network(key: str, trace: Trace, hint: str, chosen: tuple[str, int]) -> Click
         trace: what is shown.
         hint: a sentence above the maps.
         chosen: layer name and filter that are shown large when the view appears.
+        kept: the name of the kernels that the page has delivered. Without one they are sent with the trace.
 
     Returns:
         The map that was clicked last, and the place that somebody just now asked to step through.
@@ -39,8 +59,9 @@ def network(key: str, trace: Trace, hint: str, chosen: tuple[str, int]) -> Click
         "layers": layer_table(trace.network),
         "hint": hint,
         "chosen": {"layer": layer, "filter": filter},
+        "kept": kept,
     }
-    data = pack(header, trace_arrays(trace, ["conv"]))
+    data = pack(header, trace_arrays(trace, [] if kept else ["conv"]))
     clicked = _mount(key=key, data=data, on_chosen_change=lambda: None, on_step_change=lambda: None)
     return Clicked(as_choice(trace.network, clicked.chosen), as_place(trace.network, clicked.step))
 

@@ -12,6 +12,14 @@ export default function network({ data, parentElement, setStateValue, setTrigger
   };
 }
 
+// Kernels and biases, which a page sends once: before its first answer or after it. See `learned` in __init__.py.
+const LEARNED = "cnnviz-learned";
+network.keep = (data) => {
+  const { name, arrays } = unpack(data);
+  (globalThis.cnnviz.learned ??= {})[name] = arrays;
+  dispatchEvent(new Event(LEARNED));
+};
+
 const isColour = (layer) => layer.kind === "input" && layer.shape[2] === 3;
 
 function mapName(layer, filter, between) {
@@ -49,14 +57,18 @@ class NetworkView {
       this.wire();
     });
     this.resize.observe(this.layersBox);
+    this.onLearned = () => this.network && this.take(this.network);
+    addEventListener(LEARNED, this.onLearned);
     this.canvases = new Map(); // a canvas, or a button over a part of one -> what its cells are
   }
 
   remove() {
+    removeEventListener(LEARNED, this.onLearned);
     this.resize.disconnect();
   }
 
   take(network) {
+    Object.assign(network.arrays, globalThis.cnnviz.learned?.[network.kept]);
     const other = JSON.stringify(network.layers) !== JSON.stringify(this.network?.layers);
     this.network = network;
     if (other) this.chosen = network.chosen; // from then on, clicks choose
@@ -242,7 +254,7 @@ class NetworkView {
     const { layer } = this.chosenPart();
     const { filter } = this.chosen;
     const maps = layer.shape.length === 3;
-    const key = `${this.network.model} ${layer.name} ${maps ? filter : ""}`;
+    const key = `${this.network.model} ${layer.name} ${maps ? filter : ""} ${Boolean(this.kernel(layer))}`;
     if (key !== this.detailKey) {
       this.detailKey = key;
       for (const canvas of this.detailCanvases ?? []) this.canvases.delete(canvas);
@@ -257,8 +269,7 @@ class NetworkView {
       if (layer.kind !== "input") head.append(element("button", { type: "button", class: "step", onclick: () => this.step({ layer: layer.name, filter, cell: maps ? "" : String(filter) }) }, "Step through it ▸"));
       head.append(element("p", { class: "small" }, layer.about));
       const figures = element("div", { class: "figures" });
-      const kernel = this.network.arrays[`${layer.name}/kernel`];
-      if (kernel) figures.append(this.kernelFigure(layer, filter, kernel));
+      if (this.kernel(layer)) figures.append(this.kernelFigure(layer, filter));
       const parts = layer.activation === "linear" ? [["output", "Output"]] : [["pre_activation", "Pre-activation"], ["output", `Activation: ${layer.function}`]];
       if (isColour(layer)) {
         figures.append(this.pictureFigure(layer));
@@ -308,22 +319,29 @@ class NetworkView {
     return layer.shape[0] > 40 ? 20 : layer.shape[0];
   }
 
-  kernelFigure(layer, filter, kernel) {
-    const [height, width, channels, filters] = kernel.shape;
+  kernel(layer) {
+    return this.network.arrays[`${layer.name}/kernel`];
+  }
+
+  kernelFigure(layer, filter) {
+    const [height, width, channels, filters] = this.kernel(layer).shape;
     const across = channels <= 3 ? channels : Math.ceil(Math.sqrt(channels));
     const sheet = new Sheet(channels, height, width, across, 4);
     const legend = legendBar();
     const grid = element("div", { class: "kernels", "data-slices": channels, style: `--across: ${across}` }, sheet.canvas);
-    this.canvases.set(sheet.canvas, { layer, filter, kernel, sheet });
+    const bias = element("p", { class: "small" });
+    this.canvases.set(sheet.canvas, { layer, filter, sheet });
     this.detailCanvases.push(sheet.canvas);
+    // In the time machine the same network comes with other kernels.
     this.detailFigures.push(() => {
-      const scale = scaleFor("diverging", kernel.data);
-      sheet.paint(() => scale, (channel, i) => kernel.data[(i * channels + channel) * filters + filter]);
+      const { data } = this.kernel(layer);
+      const scale = scaleFor("diverging", data);
+      sheet.paint(() => scale, (channel, i) => data[(i * channels + channel) * filters + filter]);
       legend.show(scale);
+      bias.textContent = `bias ${exact(this.network.arrays[`${layer.name}/bias`].data[filter])}`;
     });
-    const bias = this.network.arrays[`${layer.name}/bias`].data[filter];
     return element("div", { class: "figure" }, element("h4", {}, channels > 1 ? `Kernel: ${height}×${width}, a slice for each of ${channels} maps` : `Kernel: ${height}×${width}`),
-      grid, legend.box, element("p", { class: "small" }, `bias ${exact(bias)}`));
+      grid, legend.box, bias);
   }
 
   key(event) {
@@ -359,10 +377,11 @@ class NetworkView {
   }
 
   // [where, number] for one cell; null beyond the last one.
-  describe({ layer, filter, part, wide, unit, kernel, sheet, colours }, row, column) {
-    if (kernel) {
+  describe({ layer, filter, part, wide, unit, sheet, colours }, row, column) {
+    if (sheet) {
       const slice = sheet.at(row, column);
       if (!slice) return null;
+      const kernel = this.kernel(layer);
       const [, width, channels, filters] = kernel.shape;
       return [`${layer.name} kernel · filter ${filter} · map ${slice.map} · row ${slice.row}, column ${slice.column}`,
         exact(kernel.data[((slice.row * width + slice.column) * channels + slice.map) * filters + filter])];
