@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from cnnviz.training.runs import Story
+from cnnviz.training.runs import Story, thinned
 
 COLOURS = ("#2f7fd1", "#dd7317", "#2a9d6f", "#a65bb5", "#b08900", "#6d7783")
 """One a run; readable on the light and on the dark page, and different in lightness."""
-POINTS = 300
-"""Points of a run's training curve at most."""
 
 
 def curves(stories: Mapping[str, Story], name: str, live: bool = False) -> go.Figure:
@@ -29,7 +27,7 @@ def curves(stories: Mapping[str, Story], name: str, live: bool = False) -> go.Fi
     for number, (title, told) in enumerate(stories.items()):
         colour = COLOURS[number % len(COLOURS)]
         per_epoch = told.started.get("batches", 1)
-        points = told.batches[:: max(1, len(told.batches) // POINTS)]
+        points = thinned(told.batches)
         figure.add_scatter(
             x=[point["epoch"] - 1 + point["batch"] / per_epoch for point in points],
             y=[point[name] for point in points], mode="lines", line={"color": colour, "width": 1.4}, opacity=0.8,

@@ -32,7 +32,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 try:
     import fcntl
@@ -47,6 +47,10 @@ KEPT = 10_000
 """Runs whose settings and events are kept in memory. Who looks at all, where there are more, reads all each time."""
 MOMENT = 2.0
 """Seconds for which a walk through the runs folder holds, where nothing is changed by this process."""
+SHOWN = 300
+"""Batches that a curve shows at most, and that are kept of a run that has ended."""
+KEPT_POINTS = 500_000
+"""Batches in all that are kept in memory, at 0.3 kB each."""
 POINTS = 1_000
 """Batch events of a run that are kept at least; of a longer one every second, fourth, ..."""
 BEAT, DEAD = 1.0, 10.0
@@ -170,6 +174,8 @@ class Run:
         except OSError as error:
             raise RunError(f"The run can't be deleted: {error.strerror}.") from error
         shutil.rmtree(gone, ignore_errors=True)
+        with _reading:
+            _stories.pop(self.folder / "events.jsonl", None)
         forget()
 
     def settings(self) -> bytes:
@@ -518,50 +524,66 @@ def story(run: Run) -> Story:
     return replace(told, state="waiting" if told.asked_again or not told.started else "running")
 
 
-_stories: dict[Path, tuple[tuple[int, int], Story]] = {}
+_stories: dict[Path, tuple[tuple[int, int, int], int, Story]] = {}
 _reading = threading.Lock()
 
 
 def _told(file: Path, now: os.stat_result) -> Story:
-    """The story in a file: the last one again while the file is as it was."""
-    state = now.st_size, now.st_mtime_ns
+    """The story in a file: the last one again while the file is as it was, else with what has been said since."""
+    state = now.st_ino, now.st_size, now.st_mtime_ns
     with _reading:
-        known, told = _stories.get(file, (None, None))
+        known, read, told = _stories.get(file, ((0, 0, 0), 0, Story("")))
         if known != state:
-            told = _parsed(file)
+            if known[0] != state[0] or now.st_size < read:
+                read, told = 0, Story("")
+            told, read = _parsed(file, read, told)
             _stories.pop(file, None)
-            _stories[file] = state, told
-            if len(_stories) > KEPT:
-                del _stories[next(iter(_stories))]
+            _stories[file] = state, read, told
+            points = sum(len(told.batches) for *_, told in _stories.values())
+            while len(_stories) > KEPT or (points > KEPT_POINTS and len(_stories) > 1):
+                *_, oldest = _stories.pop(next(iter(_stories)))
+                points -= len(oldest.batches)
     return told
 
 
-def _parsed(file: Path) -> Story:
-    told = Story("")
-    for event in _events(file):
-        match event["event"]:
-            case "started":
-                done = event["from_epoch"]
-                told = Story("", started=event, last=told.last,
-                             epochs=[epoch for epoch in told.epochs if epoch["epoch"] <= done],
-                             batches=[batch for batch in told.batches if batch["epoch"] <= done])  # fmt: skip
-            case "note":
-                told.notes.append(event["text"])
-                del told.notes[MAX_NOTES:]
-            case "download":
-                told.download = event
-            case "batch":
-                told.batches.append(event)
-                if len(told.batches) >= 2 * POINTS:
-                    told.batches = told.batches[::2]
-            case "epoch" if not told.epochs or event["epoch"] > told.epochs[-1]["epoch"]:
-                told.epochs.append(event)
-            case "waiting":
-                told = replace(told, asked_again=True, last=told.last | told.end, end={}, message="")
-            case "done" | "stopped" | "failed":
-                # Who went on and was stopped before it began keeps the results that there were.
-                told.end, told.message = told.last | event, event.get("message", "")
-    return told
+def _parsed(file: Path, read: int, told: Story) -> tuple[Story, int]:
+    """A story with what a file says after so many bytes, and how many there are then."""
+    told = replace(told, notes=[*told.notes], batches=[*told.batches], epochs=[*told.epochs])
+    with file.open("rb") as lines:
+        lines.seek(read)
+        for event in _events(lines):
+            match event["event"]:
+                case "started":
+                    done = event["from_epoch"]
+                    told = Story("", started=event, last=told.last,
+                                 epochs=[epoch for epoch in told.epochs if epoch["epoch"] <= done],
+                                 batches=[batch for batch in told.batches if batch["epoch"] <= done])  # fmt: skip
+                case "note":
+                    told.notes.append(event["text"])
+                    del told.notes[MAX_NOTES:]
+                case "download":
+                    told.download = event
+                case "batch":
+                    told.batches.append({name: event[name] for name in NEEDS["batch"]})
+                    if len(told.batches) >= 2 * POINTS:
+                        told.batches = told.batches[::2]
+                case "epoch" if not told.epochs or event["epoch"] > told.epochs[-1]["epoch"]:
+                    told.epochs.append(event)
+                case "waiting":
+                    told = replace(told, asked_again=True, last=told.last | told.end, end={}, message="")
+                case "done" | "stopped" | "failed":
+                    # Who went on and was stopped before it began keeps the results that there were.
+                    told.end, told.message = told.last | event, event.get("message", "")
+        read = lines.tell()
+    if told.end:
+        told.batches = thinned(told.batches)
+    return told, read
+
+
+def thinned(batches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """SHOWN batches at most, the last one among them."""
+    step = -(-len(batches) // SHOWN) or 1
+    return batches[(len(batches) - 1) % step :: step]
 
 
 NEEDS = {
@@ -602,13 +624,15 @@ def fits(name: str, value: Any) -> bool:
     return name not in TEXTS or isinstance(value, str)
 
 
-def _events(file: Path) -> Iterator[dict[str, Any]]:
-    """Every whole line; one that a kill cut short is passed over."""
-    with file.open("rb") as lines:
-        for line in iter(lambda: lines.readline(MAX_LINE), b""):
-            with contextlib.suppress(ValueError, RecursionError):
-                if believed(event := json.loads(line)):
-                    yield event
+def _events(lines: BinaryIO) -> Iterator[dict[str, Any]]:
+    """Every whole line from here on; one that a kill cut short is passed over, one that is being written left there."""
+    for line in iter(lambda: lines.readline(MAX_LINE), b""):
+        if not line.endswith(b"\n") and len(line) < MAX_LINE:
+            lines.seek(-len(line), os.SEEK_CUR)
+            return
+        with contextlib.suppress(ValueError, RecursionError):
+            if believed(event := json.loads(line)):
+                yield event
 
 
 def ask_again(run: Run) -> None:

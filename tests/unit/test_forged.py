@@ -12,6 +12,7 @@ import tracemalloc
 import zipfile
 from datetime import datetime
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -410,6 +411,47 @@ def test_forged_events_are_not_kept_without_end(run):
     fits["text"] = "x" * (runs.MAX_LINE - len(json.dumps(fits)))
     assert told(run, fits).notes == [fits["text"]]
     assert told(run, {**fits, "text": fits["text"] + "x"}).notes == []
+
+
+def test_events_are_read_once_however_often_somebody_looks(run, monkeypatch):
+    """A long run's page looks at it all the time."""
+    said = [DOWNLOAD, STARTED, BATCH, EPOCH, NOTE, DONE, {"event": "waiting"}, {**STARTED, "from_epoch": 1},
+            *[{**BATCH, "epoch": 2, "batch": number % 10} for number in range(3 * runs.SHOWN)], DONE]  # fmt: skip
+    lines = [json.dumps(one).encode() + b"\n" for one in said]
+    file, read = run.folder / "events.jsonl", []
+    file.write_bytes(b"")
+    monkeypatch.setattr(runs, "json", Mock(loads=lambda line: read.append(line) or json.loads(line)))
+    runs.beat(run.folder)
+    for line in lines:
+        with file.open("ab", buffering=0) as events:
+            events.write(line[:9])
+            runs.story(run)
+            events.write(line[9:])
+        now = runs.story(run)
+    assert read == lines
+    assert runs.SHOWN / 2 < len(now.batches) <= runs.SHOWN
+    assert now.batches[-1]["batch"] == said[-2]["batch"]
+    monkeypatch.undo()
+    assert told(run, *said) == now
+    file.write_bytes(lines[1])
+    runs.beat(run.folder)
+    assert (runs.story(run).batches, runs.story(run).state) == ([], "running")  # another file by the same name
+
+
+def test_what_is_kept_of_all_runs_is_bounded(run, monkeypatch):
+    monkeypatch.setattr(runs, "KEPT_POINTS", 100)
+    for one in runs.create(run.config), runs.create(run.config), run:
+        assert len(told_of(one, 60).batches) == 60
+    assert list(runs._stories) == [run.folder / "events.jsonl"]
+    run.delete()
+    assert runs._stories == {}
+
+
+def told_of(run: runs.Run, count: int) -> runs.Story:
+    """The story of a run that has said so many batches."""
+    (run.folder / "events.jsonl").write_bytes(b"".join(
+        json.dumps(one).encode() + b"\n" for one in [STARTED, *[BATCH] * count]))  # fmt: skip
+    return runs.story(run)
 
 
 names = st.sampled_from(["event", "epoch", "epochs", "batch", "batches", "batch_size", "loss", "accuracy", "val_loss",
