@@ -84,11 +84,12 @@ class Bringer:
     def close(self) -> None:
         """Say that nobody brings the sweep on any more, nor the runs that waited for their turn."""
         for run in self.sweep.runs():
-            with contextlib.suppress(RunError):  # deleted this moment
+            with contextlib.suppress(RunError, OSError):  # deleted this moment, or nothing can be removed any more
                 if not self.trainers.holds(run) and runs.story(run).state == "waiting":
                     (run.folder / "alive").unlink(missing_ok=True)
         self.lock.close()
-        (self.sweep.folder / "alive").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (self.sweep.folder / "alive").unlink(missing_ok=True)
 
 
 class Conductor:

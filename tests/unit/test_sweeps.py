@@ -1,5 +1,6 @@
 """Sweeps: what they plan, who is left behind, and a real one through a kill to its end."""
 
+import errno
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from cnnviz.figures.sweeps import Scale, parallel
 from cnnviz.nets.blocks import Block, Hidden
-from cnnviz.sweeping import Conductor
+from cnnviz.sweeping import Bringer, Conductor
 from cnnviz.training import runs, sweeps
 from cnnviz.training.config import LIMITS, ConfigError, TrainingConfig
 from cnnviz.training.sweeps import Axis
@@ -213,6 +214,25 @@ def until(found, what: str) -> None:
     while not found():
         assert time.monotonic() < deadline, what
         time.sleep(0.05)
+
+
+def test_a_disk_that_fails_ends_one_sweep_and_no_other(monkeypatch):
+    sweep = sweeps.create(BASE, [RATE, OPTIMIZER], "random", 2, 0, 1, True)
+    conductor = Conductor(Trainers())
+
+    def failing(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Bringer, "step", failing)
+        disk.setattr(Path, "unlink", failing)
+        disk.setattr(sweeps.Sweep, "ask_again", lambda sweep: None)
+        conductor.conduct(sweep)
+        until(lambda: not conductor._sweeps and not conductor._thread, "the end of the first")
+    brought = []
+    monkeypatch.setattr(Bringer, "step", lambda bringer: brought.append(bringer.sweep) or False)
+    conductor.conduct(sweep)
+    until(lambda: brought == [sweep], "the next one")
 
 
 def test_a_sweep_whose_server_is_killed_goes_on_to_what_it_would_have_come_to():
