@@ -50,7 +50,7 @@ def parse_stroke(message: Any) -> Stroke:
     """Read one stroke of the sketchpad's message.
 
     Raises:
-        InputError: it is none.
+        InputError: it is none, or has more than MAX_POINTS.
     """
     try:
         given, width = np.asarray(message["points"]), message["width"]
@@ -60,6 +60,8 @@ def parse_stroke(message: Any) -> Stroke:
         raise InputError("The sketch could not be read: a stroke has something that is no number.")
     if given.ndim != 1 or not given.size or given.size % 2:
         raise InputError("The sketch could not be read: a stroke's points do not come in pairs.")
+    if given.size > 2 * MAX_POINTS:
+        raise InputError(f"The sketch has more than {MAX_POINTS:,} points; clear it and draw again.")
     if not np.isfinite(given).all() or not abs(width) < math.inf:
         raise InputError("The sketch could not be read: a stroke has a number that is not finite.")
     # A pen may leave the canvas while it draws: what lies outside is drawn there, unseen.

@@ -5,6 +5,7 @@ import json
 import pytest
 from visiting import Visitor, state, trigger
 
+from cnnviz.components.sketchpad import MAX_HISTORY
 from cnnviz.inputs.strokes import MAX_POINTS, MAX_STROKES
 
 STROKE = {"points": [0.5, 0.2, 0.5, 0.8], "width": 0.05}  # a 1
@@ -50,9 +51,12 @@ NO_SKETCH = {
     "a bad stroke that is undone": sketch(STROKE, {"points": ["<b>"], "width": 1}, cursor=1),
     "a bad stroke that is cleared": sketch({"points": [None], "width": 1}, None, STROKE),
     "too many strokes": sketch(*[STROKE] * (MAX_STROKES + 1)),
+    "too many strokes that are cleared": sketch(*[STROKE] * (MAX_STROKES + MAX_HISTORY - 1), None, STROKE),
+    "too many points that are cleared": sketch({"points": [0.5] * (2 * MAX_POINTS + 2), "width": 0.05}, None, STROKE),
     "too many points": sketch({"points": [0.5] * (2 * MAX_POINTS + 2), "width": 0.05}),
 }
 STRANGE = {
+    "as many steps as there may be": sketch(*[STROKE] * (MAX_STROKES + MAX_HISTORY - 2), None, STROKE),
     "a long link": sketch(STROKE, link="A" * 100_000),
     "a link of HTML": sketch(STROKE, link="<script>"),
     "a link that is half a letter": '{"sketch":{"history":[{"points":[0.5,0.2,0.5,0.8],"width":0.05}],"cursor":1,'

@@ -58,6 +58,10 @@ def checked(message: Any, seen: dict[str, Any] | None = None) -> dict[str, Any]:
         InputError: it is none.
     """
     strokes(message)
+    if len(message["history"]) > MAX_HISTORY + MAX_STROKES:
+        raise InputError(
+            f"The sketch has more than {MAX_HISTORY + MAX_STROKES:,} steps. Reload the page and draw again."
+        )
     history, whole = [], {step for step in seen["history"] if isinstance(step, str)} if seen else set()
     for step in message["history"]:
         if step is not None and not (isinstance(step, str) and step in whole):
