@@ -9,19 +9,26 @@ from pathlib import Path
 CUT = object()
 """In the place of a file's bytes: the connection breaks off after the first half of a megabyte of two."""
 
+SLOW = object()
+"""The same, but what is missing is still awaited."""
+
 
 @contextlib.contextmanager
 def mirror(folder: Path) -> Iterator[tuple[dict[str, object], dict[str, str]]]:
     """(files by name, environment): a process with that environment finds these files under every address."""
     files: dict[str, object] = {}
+    over = threading.Event()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             body = files.get(self.path.rsplit("/", 1)[-1])
             self.send_response(200 if body is not None else 404)
-            self.send_header("Content-Length", str(2_000_000 if body is CUT else len(body or b"")))
+            half = body in (CUT, SLOW)
+            self.send_header("Content-Length", str(2_000_000 if half else len(body or b"")))
             self.end_headers()
-            self.wfile.write(b"x" * 500_000 if body is CUT else body or b"")
+            self.wfile.write(b"x" * 500_000 if half else body or b"")
+            if body is SLOW:
+                over.wait()
 
         def log_message(self, *_):
             pass
@@ -41,5 +48,6 @@ def mirror(folder: Path) -> Iterator[tuple[dict[str, object], dict[str, str]]]:
     try:
         yield files, {"PYTHONPATH": str(folder), "no_proxy": "127.0.0.1"}
     finally:
+        over.set()
         httpd.shutdown()
         httpd.server_close()

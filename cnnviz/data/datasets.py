@@ -6,9 +6,12 @@ Reading one takes NumPy alone. Only `download` needs Keras, which it starts in a
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -136,6 +139,8 @@ def _bundled_digits(dataset: Dataset) -> tuple[Split, Split]:
 
 TIMEOUT = 30
 """Seconds without an answer after which a server counts as gone."""
+LEFT = 86_400
+"""Seconds after which a folder that was downloaded into is nobody's any more."""
 POLL = 0.2
 """Seconds between two looks at how much has arrived."""
 NO_ANSWER, DAMAGED, NO_ROOM = 3, 4, 5
@@ -163,6 +168,9 @@ def download(name: str, progress: Callable[[int, int], None] | None = None) -> P
         return file
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        for left in file.parent.glob(f".{name}-*"):  # by a process that was killed
+            if time.time() - left.stat().st_mtime > LEFT:
+                shutil.rmtree(left, ignore_errors=True)
         workplace = tempfile.TemporaryDirectory(prefix=f".{name}-", dir=file.parent, ignore_cleanup_errors=True)
     except OSError as error:
         raise DataError(f"{dataset.title} can't be kept in {file.parent} ({error.strerror}): choose another folder "
@@ -219,6 +227,7 @@ def _fetch(name: str, target: str) -> None:
     import socket
 
     socket.setdefaulttimeout(TIMEOUT)
+    threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     try:
         import keras
 
@@ -230,6 +239,13 @@ def _fetch(name: str, target: str) -> None:
         if "URL fetch failure" in str(error) or (isinstance(error, OSError) and not _is_damage(error)):
             sys.exit(NO_ANSWER)
         sys.exit(DAMAGED if _is_damage(error) else 1)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the one that has started it is gone."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(NO_ANSWER)
 
 
 def _is_damage(error: Exception) -> bool:

@@ -6,12 +6,18 @@ import gzip
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
-from mirror import mirror
+from mirror import SLOW, mirror
 
 from cnnviz import data
+from cnnviz.data.datasets import LEFT
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -123,6 +129,28 @@ def test_an_interrupted_download_leaves_nothing(folder, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         data.download("mnist", stop)
     assert list(folder.iterdir()) == []
+
+
+def test_a_download_ends_with_the_process_that_asked_for_it(folder, server):
+    server["mnist.npz"] = SLOW
+    asking = subprocess.Popen([sys.executable, "-c", "from cnnviz import data; data.download('mnist')"], cwd=ROOT)
+    deadline = time.monotonic() + 60
+    while not any(file.is_file() and file.stat().st_size for file in folder.rglob("*")):
+        assert time.monotonic() < deadline, "nothing arrives"
+        time.sleep(0.05)
+    loading = psutil.Process(asking.pid).children()
+    assert loading
+    asking.kill()
+    asking.wait()
+    assert not psutil.wait_procs(loading, timeout=20)[1]
+    # What it leaves goes with a download on another day.
+    (left,) = folder.glob(".mnist-*")
+    server.clear()
+    for age, remains in ((LEFT - 60, [left]), (LEFT + 60, [])):
+        os.utime(left, (time.time() - age,) * 2)
+        with pytest.raises(data.DataError, match="could not be downloaded"):
+            data.download("mnist")
+        assert list(folder.iterdir()) == remains
 
 
 def test_reading_needs_neither_keras_nor_scikit_learn():
