@@ -769,9 +769,10 @@ async def soak(room: Classroom, servers: list[psutil.Process], options: argparse
         yield await these.measure(f"soak_to_the_{part}", options.seconds / 2)
         found[part] = memory(servers)
     await these.leave()
-    for name, megabytes in found["end"].items():
-        each = {part: one.get(name) for part, one in found.items()}
-        yield {"name": f"soak_memory_{name}", "unit": "MB", **each, "by_middle": round(megabytes / each["middle"], 3)}
+    for name in dict.fromkeys(name for one in found.values() for name in one):
+        each = {part: one.get(name) for part, one in found.items()}  # a learner is only there while it is asked
+        growth = round(each["end"] / each["middle"], 3) if each["end"] and each["middle"] else None
+        yield {"name": f"soak_memory_{name}", "unit": "MB", **each, "by_middle": growth}
 
 
 MODES = {"knee": knee, "lesson": lesson, "soak": soak}

@@ -36,7 +36,8 @@ def row(run: runs.Run, told: runs.Story) -> dict[str, object]:
         "test accuracy": told.end.get("test_accuracy"),
         "test loss": told.end.get("test_loss"),
         "validation": told.best.get("val_accuracy"),
-        "epochs": f"{len(told.epochs)}/{config.epochs}",
+        "epochs": len(told.epochs),
+        "of": config.epochs,
         "seconds": round(sum(epoch["seconds"] for epoch in told.epochs), 1),
         "data": config.dataset,
         "share": config.share,
@@ -51,12 +52,20 @@ def row(run: runs.Run, told: runs.Story) -> dict[str, object]:
         "augmentation": config.augmentation,
         "first weights": config.initializer,
         "seed": config.seed,
-        "batches an epoch": str(config.steps or "all"),
+        "batches an epoch": config.steps or None,
         "precision": config.precision,
         "device": told.started.get("device", config.device),
         "started": datetime.fromtimestamp(run.created),
         "id": run.id,
     }
+
+
+def story(run: runs.Run) -> runs.Story:
+    """What a run has said; of one that can't be read, why."""
+    try:
+        return runs.story(run)
+    except runs.RunError as error:
+        return runs.Story("unreadable", str(error))
 
 
 def columns() -> dict[str, object]:
@@ -71,6 +80,7 @@ def columns() -> dict[str, object]:
         "parameters": kinds.NumberColumn(format="localized"),
         "learning rate": kinds.NumberColumn(format="%g"),
         "weight decay": kinds.NumberColumn(format="%g"),
+        "batches an epoch": kinds.NumberColumn(help="Where it is not all of the images"),
         "started": kinds.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
     }
 
@@ -84,7 +94,7 @@ def said(name: str, value: object) -> str:
 
 def compare(chosen: list[runs.Run]) -> None:
     """Curves laid over each other, and what differs between the first and each of the others."""
-    show_curves({f"{run.title} ({run.id[-4:]})": runs.story(run) for run in chosen})
+    show_curves({f"{run.title} ({run.id[-4:]})": story(run) for run in chosen})
     first, *others = chosen
     for other in others:
         found = differences(first.config, other.config)
@@ -97,7 +107,7 @@ def compare(chosen: list[runs.Run]) -> None:
 
 def act(run: runs.Run) -> None:
     """What can be done with one run."""
-    told = runs.story(run)
+    told = story(run)
     with st.container(horizontal=True, vertical_alignment="bottom", key="run-actions"):
         if st.button("Open", icon=":material/monitoring:", key="open-run"):
             st.switch_page("pages/training.py", query_params={"run": run.id})
@@ -148,8 +158,10 @@ def delete(name: str, allowed: Callable[[runs.Run], bool] = access.mine) -> None
 
 
 def remove(run: runs.Run) -> None:
-    """Delete a run, also from the queue."""
+    """Delete a run, also from the queue. Raises RunError: it begins this moment, or can't be removed."""
     TRAINERS.withdraw(run)
+    if TRAINERS.holds(run):
+        raise runs.RunError("The run is about to begin: stop it, and delete it then.")
     run.delete()
 
 
@@ -221,7 +233,7 @@ with st.container(key="runs"):
         try:
             # A table of other runs is another table: a choice is a place in it.
             table = st.dataframe(
-                [row(run, runs.story(run)) for run in every], hide_index=True, column_config=columns(), placeholder="",
+                [row(run, story(run)) for run in every], hide_index=True, column_config=columns(), placeholder="",
                 key=f"table-{len(every)}-{every[0].id}", on_select="rerun", selection_mode="multi-row",
                 height=min(420, 40 + 35 * len(every)),
             )  # fmt: skip

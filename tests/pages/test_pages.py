@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from cnnviz.figures import percent
 from cnnviz.inputs.samples import samples
 from cnnviz.nets.presets import PRESETS
+from cnnviz.training import runs
 
 
 def drawn(app: AppTest, *points) -> AppTest:
@@ -153,6 +154,16 @@ def test_a_run_is_a_network_on_every_page_and_its_settings_fill_the_form(finishe
     assert not app.exception
     assert app.session_state["t_preset"] == "quick-mnist"
     assert app.session_state["t_epochs"] == 2
+
+
+def test_a_run_that_can_not_be_read_hides_no_other(finished):
+    broken = runs.create(finished.config, "broken")
+    (broken.folder / "events.jsonl").mkdir()
+    app = opened().switch_page("pages/runs.py").run()
+    assert not app.exception
+    assert not app.error
+    shown = app.dataframe[0].value
+    assert dict(zip(shown["name"], shown["state"], strict=True)) == {finished.title: "done", "broken": "unreadable"}
 
 
 @pytest.mark.parametrize("query", [{"model": "run-20261121-000000-0000"}, {"model": "run-../../etc"}, {"epoch": "99"},
