@@ -42,6 +42,7 @@ bench: $(TESTS)  ## measure: prints JSON lines (classes of a minute each, stages
 	@$(BIN)/python benchmarks/classroom.py --seconds 60
 	@$(BIN)/python benchmarks/classroom.py --seconds 60 --training
 	@$(BIN)/python benchmarks/classroom.py --knee --sessions 40 --seconds 20
+	@$(BIN)/python benchmarks/classroom.py --knee --sessions 40 --seconds 20 --servers 2
 
 picture: $(TESTS)  ## take the README's pictures of the app again
 	@$(BIN)/python tests/browser/find_browser.py --install >&2
