@@ -21,7 +21,7 @@ import numpy as np
 
 from cnnviz import data
 from cnnviz.arithmetic import ACTIVATIONS, conv_window, dense_terms, flatten_place, pool_window, softmax_terms
-from cnnviz.devices import thread_settings
+from cnnviz.devices import ORDER, thread_settings
 from cnnviz.inputs import InputError, fit, normalise
 from cnnviz.inputs.pictures import HOW, MAX_BYTES, for_network
 from cnnviz.nets.blocks import input_shape
@@ -395,7 +395,7 @@ def settings(options: argparse.Namespace) -> TrainingConfig:
 def train(options: argparse.Namespace) -> int:
     config = settings(options)
     run = runs.create(config, options.title)
-    os.environ.update(thread_settings())  # to the same digits as from the page
+    os.environ.update(ORDER | thread_settings())  # to the same digits as from the page, and on the same GPU
     import_keras()
     from cnnviz.training.job import train
 

@@ -7,6 +7,9 @@ import re
 import subprocess
 from functools import cache
 
+ORDER = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+"""Has CUDA number the GPUs as nvidia-smi does; left alone, it begins with the fastest."""
+
 
 @cache
 def gpus() -> list[str]:

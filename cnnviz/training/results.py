@@ -15,8 +15,10 @@ LEARNS = 0.005
 """From this rise of the validation accuracy in the last epoch on, a run is said to be still learning."""
 OVERFIT = 0.02
 """From this difference of accuracies on, training against validation, a run is said to overfit."""
-GUESSES = 1.1 * math.log(10)
-"""A loss above this is worse than that of guessing among ten classes, and not by chance."""
+GUESSING = math.log(10)
+"""The loss of guessing among ten classes."""
+GUESSES = 0.98
+"""From this share of it on, a run is said to guess."""
 CLIMBS = 1.25
 """From so many times its lowest validation loss on, a run whose training loss fell meanwhile is said to overfit."""
 
@@ -85,9 +87,10 @@ def verdict(told: Story) -> str:
     gap = last["accuracy"] - last["val_accuracy"]
     lowest = min(told.epochs, key=lambda epoch: epoch["val_loss"])
     climbs = last["val_loss"] > CLIMBS * lowest["val_loss"] and last["loss"] < lowest["loss"]
-    if last["loss"] > GUESSES:
-        return (f"It does not learn: its loss is {last['loss']:.3g}, more than guessing has ({math.log(10):.2f}). The "
-                "steps are too large: choose a smaller learning rate.")  # fmt: skip
+    if last["loss"] > GUESSES * GUESSING:
+        slow = last["loss"] <= min(epoch["loss"] for epoch in told.epochs) and last["loss"] * GUESSES < GUESSING
+        return (f"It only guesses: its loss is {last['loss']:.3g}, and guessing has {GUESSING:.3g}. Choose "
+                f"{'a larger learning rate, or more epochs' if slow else 'a smaller learning rate'}.")  # fmt: skip
     seen, new = f"{last['accuracy']:.1%}", f"{last['val_accuracy']:.1%}"
     if gap > OVERFIT or climbs:
         since = f" Since epoch {best['epoch']} validation has not become better." if best is not last else ""

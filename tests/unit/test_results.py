@@ -48,8 +48,10 @@ def told(*epochs: tuple[float, float, float, float], of: int = 0) -> Story:
     (told((.3, .9, .3, .92), (.2, .93, .2, .94), of=5), "It still learns"),
     (told((.3, .9, .3, .92), (.2, .93, .2, .94)), "It still learns"),
     (told((.3, .9, .3, .94), (.2, .945, .2, .942)), "It does not overfit: 94.5% of the images it learned from, 94.2%"),
-    (told((2.9, .1, 1e9, .1)), "choose a smaller learning rate"),
-    (told((2.5, .1, 2.5, .1)), "It does not overfit"),
+    (told((2.9, .1, 1e9, .1)), "It only guesses: its loss is 2.9, and guessing has 2.3. Choose a smaller"),
+    (told((1.9, .3, 2.0, .3), (2.31, .1, 2.31, .1)), "Choose a smaller learning rate."),
+    (told((2.31, .1, 2.31, .1), (2.29, .12, 2.3, .1)), "Choose a larger learning rate, or more epochs."),
+    (told((2.25, .2, 2.25, .2)), "It does not overfit"),
     (told(), ""),
 ])  # fmt: skip
 def test_a_plain_word_on_training_against_validation(story, words):
