@@ -5,6 +5,7 @@ Reading one takes NumPy alone. Only `download` needs Keras, which it starts in a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -169,8 +170,9 @@ def download(name: str, progress: Callable[[int, int], None] | None = None) -> P
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         for left in file.parent.glob(f".{name}-*"):  # by a process that was killed
-            if time.time() - left.stat().st_mtime > LEFT:
-                shutil.rmtree(left, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):  # it ends this moment
+                if time.time() - left.stat().st_mtime > LEFT:
+                    shutil.rmtree(left, ignore_errors=True)
         workplace = tempfile.TemporaryDirectory(prefix=f".{name}-", dir=file.parent, ignore_cleanup_errors=True)
     except OSError as error:
         raise DataError(f"{dataset.title} can't be kept in {file.parent} ({error.strerror}): choose another folder "
