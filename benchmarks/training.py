@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -26,7 +27,7 @@ keras = import_keras()
 from cnnviz import data  # noqa: E402
 from cnnviz.nets.build import build  # noqa: E402
 from cnnviz.training import job, runs  # noqa: E402
-from cnnviz.training.config import TrainingConfig  # noqa: E402
+from cnnviz.training.config import PRECISIONS, TrainingConfig  # noqa: E402
 from cnnviz.training.recipes import RECIPES  # noqa: E402
 
 ENOUGH = 0.99
@@ -131,11 +132,42 @@ def seconds_of(trainer: job.Trainer, epoch: int) -> float:
 
 
 def images_a_second() -> Iterator[dict]:
-    """Images a second by batch size, lenet5, the second epoch."""
-    config = TrainingConfig(preset="lenet5", epochs=2, share=0.5)
+    """Images a second by batch size, lenet5, the second epoch; and how many times those of the smallest batch."""
+    config = TrainingConfig(preset="lenet5", epochs=1 + TURNS, share=0.5)
+    made = {size: learner(replace(config, batch_size=size)) for size in BATCHES}
+    turns = [{size: images / seconds_of(trainer, 2 + turn) for size, (trainer, images) in made.items()}
+             for turn in range(TURNS)]  # fmt: skip
     for size in BATCHES:
-        trainer, images = learner(replace(config, batch_size=size))
-        yield line(f"images_a_second_batch_{size}", "images/s", [images / seconds_of(trainer, 2)])
+        yield line(f"images_a_second_batch_{size}", "images/s", [turn[size] for turn in turns])
+    for size in BATCHES[1:]:
+        yield line(f"batch_{size}_by_{BATCHES[0]}", "x", [turn[size] / turn[BATCHES[0]] for turn in turns])
+
+
+def calls() -> Iterator[dict]:
+    """What it gains to take several batches in one call into the backend: lenet5, batches of 32."""
+    backend, config = keras.backend.backend(), TrainingConfig(preset="lenet5", epochs=1 + TURNS, batch_size=32)
+    if backend not in job.STEPS_AT_ONCE:
+        return
+    many = learner(config)[0]
+    with patch.dict(job.STEPS_AT_ONCE, {backend: 1}):
+        one = learner(config)[0]
+    turns = [(seconds_of(one, 2 + turn), seconds_of(many, 2 + turn)) for turn in range(TURNS)]
+    yield line(f"{many.at_once}_batches_a_call_by_1", "x", [alone / together for alone, together in turns])
+
+
+def precision() -> Iterator[dict]:
+    """What mixed precision gains on a GPU: images a second by those of float32, batches of 512."""
+    for preset in ("lenet5", "book-mnist-adam") if job.gpus_here() else ():
+        config = TrainingConfig(preset=preset, epochs=1 + TURNS, batch_size=512)
+        trainers = {}
+        for chosen in PRECISIONS:
+            keras.config.set_dtype_policy(chosen)
+            trainers[chosen] = learner(replace(config, precision=chosen))[0]
+        keras.config.set_dtype_policy("float32")
+        turns = [{chosen: seconds_of(trainer, 2 + turn) for chosen, trainer in trainers.items()}
+                 for turn in range(TURNS)]  # fmt: skip
+        for chosen in [name for name in PRECISIONS if name != "float32"]:
+            yield line(f"{preset}_{chosen}_by_float32", "x", [turn["float32"] / turn[chosen] for turn in turns])
 
 
 def whole_recipes() -> Iterator[dict]:
@@ -149,8 +181,7 @@ def whole_recipes() -> Iterator[dict]:
         yield line("_by_".join(pair), "x", [ours / published])
 
 
-BENCHMARKS = {"to_99": to_99, "overhead": overhead, "images_a_second": images_a_second,
-              "whole_recipes": whole_recipes}  # fmt: skip
+BENCHMARKS = {one.__name__: one for one in (to_99, overhead, images_a_second, calls, precision, whole_recipes)}
 
 
 def main() -> None:

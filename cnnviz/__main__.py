@@ -21,7 +21,7 @@ import numpy as np
 
 from cnnviz import data
 from cnnviz.arithmetic import ACTIVATIONS, conv_window, dense_terms, flatten_place, pool_window, softmax_terms
-from cnnviz.devices import ORDER, thread_settings
+from cnnviz.devices import training_settings
 from cnnviz.inputs import InputError, fit, normalise
 from cnnviz.inputs.pictures import HOW, MAX_BYTES, for_network
 from cnnviz.nets.blocks import input_shape
@@ -395,7 +395,7 @@ def settings(options: argparse.Namespace) -> TrainingConfig:
 def train(options: argparse.Namespace) -> int:
     config = settings(options)
     run = runs.create(config, options.title)
-    os.environ.update(ORDER | thread_settings())  # to the same digits as from the page, and on the same GPU
+    os.environ.update(training_settings())  # to the same digits as from the page, and on the same GPU
     import_keras()
     from cnnviz.training.job import train
 
@@ -420,6 +420,7 @@ def train(options: argparse.Namespace) -> int:
 def reproduce(options: argparse.Namespace) -> int:
     names = [preset(name).name for name in options.names] or [
         name for name in PRESETS if options.slow or name not in SLOW]  # fmt: skip
+    os.environ.update(training_settings())  # to the same digits as from the page, and on the same GPU
     import_keras()
     from cnnviz.training.recipes import reproduce
 

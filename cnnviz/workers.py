@@ -22,7 +22,7 @@ import loky
 import numpy as np
 from loky.process_executor import ShutdownExecutorError
 
-from cnnviz.devices import ORDER, gpus, is_out_of_memory, thread_settings
+from cnnviz.devices import gpus, is_out_of_memory, training_settings
 from cnnviz.nets.quiet import import_keras
 from cnnviz.nets.weights import Model
 from cnnviz.trace import tracer
@@ -299,7 +299,7 @@ class Here:
         """Have the run done."""
         if self._executor is None:
             environment = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
-                           "TF_FORCE_GPU_ALLOW_GROWTH": "true", **ORDER, **thread_settings()}  # fmt: skip
+                           "LOKY_MAX_MEMORY_LEAK_SIZE": LEAK, **training_settings()}  # fmt: skip
             self._executor = loky.ProcessPoolExecutor(
                 max_workers=1, timeout=None, initializer=behave, initargs=(os.getpid(),), env=environment
             )

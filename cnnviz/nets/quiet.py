@@ -11,17 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-LOOKED_FOR = "pandas", "sklearn", "jax"
-"""What Keras or TensorFlow imports where it is installed, and does without where it is not: a third of their start and
-memory."""
+LOOKED_FOR = "pandas", "sklearn"
+BACKENDS = "tensorflow", "jax"
+"""What Keras or its backend imports where it is installed, and does without where it is not: a third of their start and
+memory. The backends but the one that is set are such, too."""
 
 
 @contextmanager
 def sooner() -> Iterator[None]:
     """Have what is LOOKED_FOR not found, unless it is there already or may be the backend; later it can be imported.
     And collect no garbage: of thousands of modules none is, and looking for it takes an eighth of the time."""
-    backend = os.environ.get("KERAS_BACKEND", "jax")  # where it is not set, Keras's own settings may say jax
-    left = [name for name in LOOKED_FOR if name not in sys.modules and name != backend]
+    backend = os.environ.get("KERAS_BACKEND")  # where it is not set, Keras's own settings say which
+    others = [name for name in BACKENDS if name != backend] if backend else []
+    left = [name for name in (*LOOKED_FOR, *others) if name not in sys.modules]
     sys.modules.update(dict.fromkeys(left))
     collects = gc.isenabled()
     gc.disable()
@@ -50,13 +52,11 @@ def import_keras() -> ModuleType:
         stderr = os.dup(2)
     except OSError:  # no standard error, no notices
         with sooner():
-            import keras
-
-        return keras
+            return _imported()
     with tempfile.TemporaryFile() as said, sooner():
         os.dup2(said.fileno(), 2)
         try:
-            import keras
+            return _imported()
         except BaseException:
             said.seek(0)
             os.write(stderr, said.read())
@@ -64,4 +64,11 @@ def import_keras() -> ModuleType:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def _imported() -> ModuleType:
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        keras.utils.set_random_seed(0)  # which looks for TensorFlow, and here once for all does not find it
     return keras

@@ -43,9 +43,9 @@ KEEP_BYTES = 200_000_000
 """What the weights of all epochs may take; of a network too large for that, every second, third, ... epoch is kept."""
 AT_ONCE = 1_000
 """Images that are validated or tested in one batch."""
-STEPS_AT_ONCE = {"tensorflow": 16, "jax": 16}
+STEPS_AT_ONCE = {"tensorflow": 16, "jax": 64}
 """Batches in one call into the backend, at most: a small network's batch takes less time than a call. PyTorch knows
-only 1."""
+only 1, and so does JAX on a CPU, which computes slower within a loop."""
 CALL = 3_000_000_000
 """Multiplications of a call's forward passes, about half a second on two cores: nothing is heard of a run before its
 call has come back."""
@@ -127,6 +127,10 @@ def optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
 
 def gpus_here() -> list[str]:
     """The GPUs that the backend can train on, as Keras names them."""
+    if keras.backend.backend() == "torch":  # which Keras's list knows nothing of
+        import torch
+
+        return [f"gpu:{number}" for number in range(torch.cuda.device_count())]
     try:
         return keras.distribution.list_devices("gpu")
     except RuntimeError:  # JAX without any
@@ -137,7 +141,7 @@ def device(config: TrainingConfig) -> tuple[str, str]:
     """(its name for Keras, its name for people). Raises Failure: the device that was asked for is not here."""
     here = gpus_here()
     if config.device == "cpu" or (config.device == "auto" and not here):
-        return "cpu:0", f"CPU, {os.cpu_count()} cores"
+        return "cpu", f"CPU, {os.cpu_count()} cores"
     wanted = "gpu:0" if config.device == "auto" else config.device
     if wanted not in here:
         there = ", ".join(here) or "none"
@@ -146,12 +150,34 @@ def device(config: TrainingConfig) -> tuple[str, str]:
     return wanted, gpus()[number] if number < len(gpus()) else wanted
 
 
-def steps_at_once(network: Network, config: TrainingConfig, batches: int) -> int:
+def steps_at_once(network: Network, config: TrainingConfig, batches: int, on_cpu: bool) -> int:
     """How many batches of an epoch go into one call: on a CPU as many as it does in about half a second."""
     most = STEPS_AT_ONCE.get(keras.backend.backend(), 1)
-    if not gpus_here():
+    if on_cpu:
         most = min(most, CALL // (sum(network.multiplications()) * config.batch_size))
+        most = 1 if keras.backend.backend() == "jax" else most
     return max(1, min(most, batches))
+
+
+class Looped(keras.Model):
+    """For JAX, where Keras makes a call of every batch: what it takes for a batch is several of `size` images, and one
+    compiled loop learns from one after the other."""
+
+    size: int
+
+    def train_step(self, state, given):
+        """(state, (numbers, labels)) to (metrics, state)."""
+        from jax import lax
+
+        step, images = super().train_step, len(given[1])
+        whole = images - images % self.size
+        if whole:
+            batches = tuple(part[:whole].reshape(-1, self.size) for part in given[:2])
+            state, each = lax.scan(lambda state, batch: step(state, batch)[::-1], state, batches)
+            logs = {name: values[-1] for name, values in each.items()}
+        if whole < images:
+            logs, state = step(state, tuple(part[whole:] for part in given[:2]))
+        return logs, state
 
 
 class Trainer:
@@ -171,20 +197,24 @@ class Trainer:
         self.batches = min(config.steps, whole) if config.steps else whole
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         self.pictures = Picked(train[0])
-        self.learner, self.judge = (self._fed(layer) for layer in (self.pictures, Picked(validation[0])))
-        # XLA takes longer to compile a small network than the CPU takes to train it.
-        on_cpu = not gpus_here()
+        on_cpu, backend = device(config)[0].startswith("cpu"), keras.backend.backend()
+        self.at_once = steps_at_once(network, config, self.batches, on_cpu)
+        self.loop = self.at_once if backend == "jax" else 1  # batches that Keras takes for one
+        self.learner = self._fed(self.pictures, Looped if self.loop > 1 else keras.Model)
+        self.learner.size = config.batch_size
+        self.judge = self._fed(Picked(validation[0]))
         self.learner.compile(
             optimizer(config, self.batches * config.epochs), loss, metrics=["accuracy"],
-            steps_per_execution=steps_at_once(network, config, self.batches),
-            jit_compile=False if on_cpu and keras.backend.backend() == "tensorflow" else "auto",
+            steps_per_execution=self.at_once // self.loop,
+            # XLA takes longer to compile a small network than the CPU takes to train it.
+            jit_compile=False if on_cpu and backend == "tensorflow" else "auto",
         )  # fmt: skip
         self.judge.compile(loss=loss, metrics=["accuracy"], jit_compile=False)
         self.learner.optimizer.build(self.learner.trainable_variables)
 
-    def _fed(self, pictures: Picked) -> keras.Model:
+    def _fed(self, pictures: Picked, model: type[keras.Model] = keras.Model) -> keras.Model:
         numbers = keras.Input((), dtype="int32")
-        return keras.Model(numbers, self.core(pictures(numbers)))
+        return model(numbers, self.core(pictures(numbers)))
 
     def state(self) -> list[keras.Variable]:
         """What the next epoch depends on: weights, the states of random generators, and the optimizer's memory."""
@@ -232,8 +262,8 @@ class Trainer:
                 self.coming[epoch + 1] = self.helper.submit(self.changed, epoch + 1)
         order = np.random.default_rng([config.seed, epoch]).permutation(len(labels)).astype(np.int32)
         order = order[: self.batches * config.batch_size]
-        history = self.learner.fit(order, labels[order], batch_size=config.batch_size, shuffle=False, verbose=0,
-                                   callbacks=[reporter]).history  # fmt: skip
+        history = self.learner.fit(order, labels[order], batch_size=config.batch_size * self.loop, shuffle=False,
+                                   verbose=0, callbacks=[reporter]).history  # fmt: skip
         return {name: float(values[-1]) for name, values in history.items()} | self.validate()
 
     def validate(self) -> dict[str, float]:
@@ -257,7 +287,8 @@ class Reporter(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None) -> None:
         now = time.monotonic()
-        done = min(batch + 1, self.trainer.batches)  # Keras counts a call of several batches whole
+        # Keras counts a call of several batches whole.
+        done = min((batch + 1) * self.trainer.loop, self.trainer.batches)
         if now - self.before < SAY and done < self.trainer.batches:
             return
         if not np.isfinite(logs["loss"]):

@@ -179,12 +179,12 @@ def test_a_call_takes_half_a_second_at_most_and_every_batch_is_heard_of():
     from cnnviz.training.recipes import RECIPES
 
     small, large = RECIPES["quick-mnist"], RECIPES["book-cifar"]
-    assert steps_at_once(small.network(), small, 1_000) == STEPS_AT_ONCE["tensorflow"]
-    assert steps_at_once(small.network(), small, 3) == 3
-    steps = steps_at_once(large.network(), large, 1_000)
+    assert steps_at_once(small.network(), small, 1_000, True) == STEPS_AT_ONCE["tensorflow"]
+    assert steps_at_once(small.network(), small, 3, True) == 3
+    steps = steps_at_once(large.network(), large, 1_000, True)
     assert 1 <= steps < 4
     assert steps * sum(large.network().multiplications()) * large.batch_size <= CALL
-    assert steps_at_once(large.network(), replace(large, batch_size=4_096), 1_000) == 1
+    assert steps_at_once(large.network(), replace(large, batch_size=4_096), 1_000, True) == 1
     # By hand: conv1 32x32 cells of 4x4x3 for 32 filters, conv2 16x16 of 4x4x32 for 64, 4096 to 1024 to 10.
     assert large.network().multiplications() == (
         32 * 32 * 48 * 32, 16 * 16 * 512 * 64, 4096 * 1024, 10_240)  # fmt: skip
@@ -262,6 +262,18 @@ def test_two_hundred_steps_on_each_backend_that_is_installed(backend):
     assert told.end["test_accuracy"] > 0.5
 
 
+@pytest.mark.skipif(not find_spec("jax"), reason="jax is not installed")
+def test_with_jax_a_loop_of_many_batches_learns_what_single_calls_do():
+    # As on a GPU: 42 batches of an epoch in calls of 41, so that the last, smaller one has a call of its own.
+    small = replace(SMALL, blocks=(Block(4, 3, dropout=0.1),), hidden=(), epochs=1, augmentation="none")
+    runs_of = [runs.create(small) for _ in range(2)]
+    looped = "import cnnviz.training.job as job\njob.steps_at_once = lambda *_: 41"
+    alone, together = (job(run, more, KERAS_BACKEND="jax") for run, more in zip(runs_of, ("", looped), strict=True))
+    assert done(alone) == done(together) == "done"
+    np.testing.assert_allclose(*map(curve, runs_of), rtol=1e-3)
+    assert [batch["batch"] for batch in runs.story(runs_of[1]).batches][-1] == 42
+
+
 def test_titles_owners_and_folders():
     run = runs.create(SMALL, "  A <b>name</b> " + "x" * 100, "someone")
     assert len(run.title) == runs.MAX_TITLE
@@ -329,7 +341,7 @@ def test_a_killed_trainer_is_noticed_after_a_rest_too_and_the_next_run_goes_on(m
     until(killed, "running")
     for child in psutil.Process().children(recursive=True):
         if "loky" in " ".join(child.cmdline()) and child.nice() == workers.NICE:
-            assert child.environ().items() >= devices.thread_settings().items()
+            assert child.environ().items() >= devices.training_settings().items()
             child.kill()
     until(killed, "interrupted")
     until(after, "done")
@@ -363,7 +375,7 @@ def test_runs_are_listed_again_when_something_changes_here_and_soon_when_elsewhe
     shutil.rmtree(there)
     assert runs.all_runs() == [renamed]
     before = runs.disk_bytes()
-    (first.folder / "weights.npz").write_bytes(b"x" * 1_000)
+    (first.folder / "weights.npz").write_bytes(b"x" * 1_000, True)
     with monkeypatch.context() as patch:
         patch.setattr(runs, "find", None)  # nobody looks at each again
         assert runs.all_runs() == [renamed]
