@@ -4,6 +4,8 @@
     python benchmarks/classroom.py --training             # the same while one of them trains a network
     python benchmarks/classroom.py --knee --seconds 30    # more and more, until the 95th percentile passes one second
     python benchmarks/classroom.py --knee --servers 2     # the same, every other session at a second server
+    python benchmarks/classroom.py --watch                # all look on while a network learns: how late is the curve
+    python benchmarks/classroom.py --watch                # all watch a network learn: how far behind are its curves
     python benchmarks/classroom.py --soak                 # half an hour of 10 that also change pages and upload
     python benchmarks/classroom.py --steps 1              # one of them takes steps of learning instead of drawing
 
@@ -219,7 +221,7 @@ class Session:
         self.room, self.url = room, room.urls[number % len(room.urls)]
         self.random = random.Random(number)
         self.history: list[str] = []
-        self.link = ""
+        self.link = self.query = ""
         self.waiting: deque[Sent] = deque()
         self.shown: Drawing | None = None
         self.asked: Drawing | None = None
@@ -273,7 +275,7 @@ class Session:
         self.ended.clear()
         message = BackMsg()
         client = message.rerun_script
-        client.query_string = f"drawing={self.link}" if self.link else ""
+        client.query_string = self.query or (f"drawing={self.link}" if self.link else "")
         client.page_script_hash = page or self.page
         client.fragment_id = fragment
         client.widget_states.widgets.extend([*self.states.values(), *changed])
@@ -529,6 +531,34 @@ class Learner(Session):
             tick = max(tick + PRESSED, time.monotonic())
 
 
+class Watcher(Session):
+    """Somebody who does not draw: on the page of the only run they see how its curves grow.
+
+    seen: when, by the clock, which point of the loss came last, in epochs.
+    """
+
+    async def enter(self) -> None:
+        self.seen: list[tuple[float, float]] = []
+        await super().enter()
+        self.doing, self.states = "opening the run", {}
+        self.query = f"run={next(Path(os.environ['CNNVIZ_RUNS']).glob('*/events.jsonl')).parent.name}"
+        await self.ask(page=self.pages["training"])
+        await self.end()
+
+    def see(self, name: str, element: Any, fragment: str, now: float) -> None:
+        super().see(name, element, fragment, now)
+        if name == "plotly_chart" and (points := json.loads(element.spec)["data"][0]["x"]):
+            self.seen.append((time.time(), points[-1]))
+
+    async def draw(self) -> None:
+        """Have the page look again as often as it wants to, as the browser does: by the clock."""
+        tick = time.monotonic()
+        while self.going:
+            tick = max(tick + self.repeat[0], time.monotonic())
+            await asyncio.sleep(tick - time.monotonic())
+            await self.ask(fragment=self.repeat[1])
+
+
 class Teacher(Session):
     """Somebody who opens the form, has a network trained for as many epochs as there may be, and watches."""
 
@@ -775,7 +805,36 @@ async def soak(room: Classroom, servers: list[psutil.Process], options: argparse
         yield {"name": f"soak_memory_{name}", "unit": "MB", **each, "by_middle": growth}
 
 
-MODES = {"knee": knee, "lesson": lesson, "soak": soak}
+async def watch(room: Classroom, servers: list[psutil.Process], options: argparse.Namespace) -> AsyncIterator[dict]:
+    """All look on while a network learns: milliseconds from what the trainer says of a batch to the curve with it."""
+    await come_and_go(room)
+    teacher = Teacher(room, -1)
+    await teacher.train()
+    these = Class(room, servers, 0, Watcher)
+    await these.join(options.sessions)
+    began, clocks = time.time(), these.clocks()
+    await asyncio.sleep(options.seconds)
+    spent = {part: busy - clocks[part] for part, busy in these.clocks().items()}
+    await asyncio.sleep(PATIENCE / 3)  # for what was said last
+    batches, per_epoch = teacher.heard("batch"), teacher.heard("started")[0]["batches"]
+    said = [(one["time"], one["epoch"] - 1 + one["batch"] / per_epoch) for one in batches
+            if began < one["time"] < began + options.seconds]  # fmt: skip
+    behind = []
+    for watcher in these.sessions:
+        for at, point in said:
+            shown = next((when for when, last in watcher.seen if when >= at and last >= point - 1e-9), None)
+            behind.append(1000 * (shown - at if shown else PATIENCE))
+    looks = sum(began < when < began + options.seconds for watcher in these.sessions for when, _ in watcher.seen) / 2
+    median, p95 = percentiles(behind)
+    yield {"name": "curve_behind", "unit": "ms", "median": median, "p95": p95, "runs": len(behind),
+           "sessions": these.inside(), "said_every": round(1000 * float(np.median(np.diff([at for at, _ in said])))),
+           "looks": round(looks), "web_cpu_ms_a_look": round(1000 * spent["web"] / looks, 2),
+           "web_cores": round(spent["web"] / spent["at"], 2)}  # fmt: skip
+    await these.leave()
+    await teacher.leave()
+
+
+MODES = {"knee": knee, "lesson": lesson, "soak": soak, "watch": watch}
 
 
 async def hold(mode: Callable, room: Classroom, servers: list[psutil.Process], options: argparse.Namespace) -> None:
@@ -807,9 +866,10 @@ def main() -> None:
     parser.add_argument("--servers", type=int, default=1, help="servers that the sessions share between them (1)")
     modes = parser.add_mutually_exclusive_group()
     modes.add_argument("--knee", action="store_true", help=f"ever more sessions, until the answers take {KNEE} ms")
+    modes.add_argument("--watch", action="store_true", help="sessions that watch a network learn")
     modes.add_argument("--soak", action="store_true", help="sessions that also change pages and upload pictures")
     options = parser.parse_args()
-    mode = "knee" if options.knee else "soak" if options.soak else "lesson"
+    mode = next((mode for mode in ("knee", "soak", "watch") if getattr(options, mode)), "lesson")
     options.sessions = options.sessions or (10 if options.soak else 30)
     options.seconds = options.seconds or (1800 if options.soak else 300)
     room = Classroom([], *drawings())

@@ -91,15 +91,10 @@ def check_bounds(count: int = 1) -> None:
     for met, bound in (
         (len(today) + count > settings.RUNS.value, settings.RUNS),
         (TRAINERS.waiting() >= settings.QUEUE.value, settings.QUEUE),
-        (is_full(), settings.DISK),
+        (runs.is_full(), settings.DISK),
     ):
         if met:
             raise runs.RunError(bound.sentence)
-
-
-def is_full() -> bool:
-    """Whether the runs fill the disk space that they have."""
-    return runs.disk_bytes() >= settings.DISK.value * 1e9
 
 
 def offered() -> list[runs.Run]:

@@ -15,7 +15,7 @@ from cnnviz.figures.training import curves
 from cnnviz.training import runs
 from cnnviz.workers import TRAINERS
 
-LOOK = 0.7
+LOOK = 0.4
 """Seconds between two looks at what a run says."""
 
 

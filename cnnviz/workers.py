@@ -22,6 +22,7 @@ import loky
 import numpy as np
 from loky.process_executor import ShutdownExecutorError
 
+from cnnviz import settings
 from cnnviz.devices import gpus, is_out_of_memory, training_settings
 from cnnviz.nets.quiet import import_keras
 from cnnviz.nets.weights import Model
@@ -452,6 +453,8 @@ class Trainers:
                 one = self._begun[run.id] = Begun(run, runs.said_so_far(run), Future())
             # One at a time: what this one takes is no room for the next.
             try:
+                if runs.is_full():  # others have filled the disk since it was started
+                    raise runs.RunError(settings.DISK.sentence)
                 one.future = self.where.begin(run)
             except Exception as error:
                 one.future.set_exception(error)

@@ -177,7 +177,7 @@ def offer_room() -> None:
 
 def may_make_room(run: runs.Run) -> bool:
     """Whether the disk is still full, and the run still one of those that may go."""
-    return access.is_full() and run.id in [one.id for one in access.offered()]
+    return runs.is_full() and run.id in [one.id for one in access.offered()]
 
 
 @st.fragment(run_every=LOOK)
@@ -220,7 +220,7 @@ st.markdown(
 )
 if trouble := state.pop("trouble", ""):
     st.error(trouble, icon=":material/error:")
-if access.is_full():
+if runs.is_full():
     offer_room()
 if access.me().teacher and (waiting := TRAINERS.waiting()):
     st.button(f"Clear the queue ({waiting})", icon=":material/playlist_remove:", key="clear-queue",

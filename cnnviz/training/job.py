@@ -37,7 +37,7 @@ from cnnviz.training.runs import BEAT, Log, Run, beat, believed, story
 
 VALIDATION = 12
 """One in so many training images is set aside to validate on; always the same ones."""
-SAY = 0.25
+SAY = 0.2
 """Seconds between two events while an epoch goes on."""
 KEEP_BYTES = 200_000_000
 """What the weights of all epochs may take; of a network too large for that, every second, third, ... epoch is kept."""
@@ -46,9 +46,9 @@ AT_ONCE = 1_000
 STEPS_AT_ONCE = {"tensorflow": 16, "jax": 64}
 """Batches in one call into the backend, at most: a small network's batch takes less time than a call. PyTorch knows
 only 1, and so does JAX on a CPU, which computes slower within a loop."""
-CALL = 3_000_000_000
-"""Multiplications of a call's forward passes, about half a second on two cores: nothing is heard of a run before its
-call has come back."""
+CALL = 1_000_000_000
+"""Multiplications of a call's forward passes, about a sixth of a second on two cores: nothing is heard of a run before
+its call has come back."""
 
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -57,6 +57,10 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 class Failure(RuntimeError):
     """The run can't go on; the message is one sentence for the page."""
+
+
+class Stopped(Exception):
+    """Somebody wants the run to stop, and there is nothing yet that could be kept."""
 
 
 class Diverged(Failure):
@@ -151,7 +155,7 @@ def device(config: TrainingConfig) -> tuple[str, str]:
 
 
 def steps_at_once(network: Network, config: TrainingConfig, batches: int, on_cpu: bool) -> int:
-    """How many batches of an epoch go into one call: on a CPU as many as it does in about half a second."""
+    """How many batches of an epoch go into one call: on a CPU as many as it does in a part of a second."""
     most = STEPS_AT_ONCE.get(keras.backend.backend(), 1)
     if on_cpu:
         most = min(most, CALL // (sum(network.multiplications()) * config.batch_size))
@@ -362,6 +366,8 @@ def train(config: TrainingConfig, run: Run, heard: Callable[[dict[str, Any]], No
     threading.Thread(target=live, daemon=True).start()
     try:
         _train(config, run, say)
+    except Stopped:
+        say("stopped", message="Stopped before it began.")
     except (Failure, data.DataError) as error:
         say("failed", message=str(error), hopeless=isinstance(error, Diverged))
     except OSError as error:
@@ -391,6 +397,8 @@ def _train(config: TrainingConfig, run: Run, say: Callable[..., None]) -> None:
     def telling(what: str) -> Callable[[int, int], None]:
         def tell(done: int, of: int) -> None:
             nonlocal last
+            if run.is_to_stop(0):
+                raise Stopped
             if time.monotonic() - last > SAY:
                 last = time.monotonic()
                 say("download", what=what, done=done, of=of)

@@ -39,7 +39,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-from cnnviz import data
+from cnnviz import data, settings
 from cnnviz.nets.layers import Network
 from cnnviz.training.config import LIMITS, MAX_SETTINGS, TrainingConfig, from_values, parsed
 
@@ -326,6 +326,11 @@ def disk_bytes() -> int:
             with contextlib.suppress(OSError):  # deleted this moment
                 total += os.stat(os.path.join(folder, file)).st_size
     return total
+
+
+def is_full() -> bool:
+    """Whether the runs fill the disk space that they have."""
+    return disk_bytes() >= settings.DISK.value * 1e9
 
 
 def expendable() -> list[Run]:

@@ -5,7 +5,7 @@ from opening import opened
 from streamlit.testing.v1 import AppTest
 from test_access import OWNER, TOKEN, keys, opened_by
 
-from cnnviz import access, settings
+from cnnviz import settings
 from cnnviz.sidebar import ONE
 from cnnviz.training import runs
 from cnnviz.workers import TRAINERS
@@ -151,5 +151,5 @@ def test_the_bounds_of_the_queue_and_the_disk_hold_for_going_on(interrupted, mon
     with (other.folder / "model.keras").open("wb") as file:
         file.truncate(10**9)  # a hole: it takes no room
     runs.forget()  # this process has changed it behind the page's back
-    assert not access.is_full()
+    assert not runs.is_full()
     refused(settings.DISK)

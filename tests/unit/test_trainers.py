@@ -7,6 +7,7 @@ from concurrent.futures import BrokenExecutor, Future
 
 import pytest
 
+from cnnviz import settings
 from cnnviz.run_view import progress_line
 from cnnviz.training import runs
 from cnnviz.training.config import TrainingConfig
@@ -86,6 +87,31 @@ def test_no_more_runs_begin_than_there_is_room_for():
     until(lambda: place.begun, "the first")
     until(lambda: trainers.place(second) == 1, "the second waits")
     assert place.begun == [first]
+
+
+def test_a_run_does_not_begin_when_others_have_filled_the_disk_meanwhile(monkeypatch):
+    monkeypatch.setenv("CNNVIZ_MAX_RUNS_GB", "1")
+    place = Place()
+    trainers, first, second = Trainers(place), runs.create(CONFIG, "long"), runs.create(CONFIG, "long")
+    trainers.submit(first)
+    trainers.submit(second)
+    until(lambda: place.begun == [first], "the first run")
+    with (first.folder / "model.keras").open("wb") as file:
+        file.truncate(10**9 - runs.disk_bytes())  # a hole: it takes no room
+    runs.forget()  # this process has changed it
+    assert runs.is_full()
+    place.seats = 2
+    until(lambda: not trainers.holds(second), "the second run")
+    assert place.begun == [first]
+    assert (runs.story(second).state, runs.story(second).message) == ("failed", settings.DISK.sentence)
+    # One byte less, and there is room.
+    with (first.folder / "model.keras").open("r+b") as file:
+        file.truncate(file.seek(0, os.SEEK_END) - (second.folder / "events.jsonl").stat().st_size - 1)
+    runs.forget()
+    assert not runs.is_full()
+    runs.ask_again(second)
+    trainers.submit(second)
+    until(lambda: place.begun == [first, second], "the second run")
 
 
 def test_a_server_whose_clock_is_an_hour_off_sees_who_is_alive(monkeypatch):
