@@ -65,7 +65,7 @@ def test_the_gradients_are_the_loss_slopes(array):
     """After one step, because with biases of 0 the paper lies on the kink of ReLU, where there is no slope."""
     weights = weights_after(SHORT.first(1))
     batch = [part[:24] for part in one_step.batch(SHORT.first(1))]
-    _, _, found = one_step.gradients(weights, *batch)
+    _, found = one_step.gradients(weights, *batch)
     steepest = np.abs(found[array]).argmax()
     for at in (steepest, found[array].size // 3):
         index = np.unravel_index(at, found[array].shape)
@@ -81,7 +81,7 @@ def test_the_gradients_are_the_loss_slopes(array):
 def test_the_update_is_the_gradient_times_the_rate_to_the_last_bit():
     before, after = weights_after(SHORT.first(1)), weights_after(SHORT)
     shown = advance(SHORT.first(1), LIMIT)
-    _, _, found = one_step.gradients(before, *one_step.batch(SHORT.first(1)))
+    _, found = one_step.gradients(before, *one_step.batch(SHORT.first(1)))
     for old, gradient, new in zip(before, found, after, strict=True):
         assert np.array_equal(new, old - np.float32(0.2) * gradient)
     for layer, new in zip(shown.layers[:2], (after[0], after[2]), strict=True):
@@ -97,7 +97,7 @@ def test_adam_is_keras_adam():
     adam = keras.optimizers.Adam()
     for taken, rate in enumerate(ADAM.rates):
         history = ADAM.first(taken)
-        _, _, found = one_step.gradients(tuple(v.numpy() for v in variables), *one_step.batch(history))
+        _, found = one_step.gradients(tuple(v.numpy() for v in variables), *one_step.batch(history))
         adam.learning_rate = rate
         adam.apply(found, variables if taken == 0 else None)
     for ours, theirs, first in zip(weights_after(ADAM), variables, weights, strict=True):
@@ -110,9 +110,9 @@ def test_adam_is_keras_adam():
 def test_the_losses_are_those_of_a_separate_forward_pass(history):
     step = advance(history.first(1), LIMIT)
     batch = one_step.batch(history.first(1))
-    assert step.loss == pytest.approx(separate_loss(weights_after(history.first(1)), *batch), rel=1e-5)
-    assert step.loss_after(history.rates[1]) == pytest.approx(separate_loss(weights_after(history), *batch), rel=1e-5)
-    assert advance(history, LIMIT).past[1] == (step.loss, step.loss_after(history.rates[1]))
+    assert step.before.loss == pytest.approx(separate_loss(weights_after(history.first(1)), *batch), rel=1e-5)
+    assert step.after(history.rates[1]).loss == pytest.approx(separate_loss(weights_after(history), *batch), rel=1e-5)
+    assert advance(history, LIMIT).past[1] == (step.before.loss, step.after(history.rates[1]).loss)
 
 
 @pytest.mark.parametrize("history", [SHORT, ADAM])
@@ -123,7 +123,7 @@ def test_steps_taken_again_give_the_same_numbers(history):
     again = advance(history, 1)
     assert again is not whole
     assert again.past == whole.past
-    assert again.losses == whole.losses
+    assert [after.loss for after in again.afters] == [after.loss for after in whole.afters]
     for ours, theirs in zip(again.layers, whole.layers, strict=True):
         assert ours.largest == theirs.largest
         assert ours.gradient is None or np.array_equal(ours.gradient, theirs.gradient)
@@ -131,8 +131,8 @@ def test_steps_taken_again_give_the_same_numbers(history):
 
 def test_a_huge_rate_is_a_step_too_far():
     step = advance(SHORT.first(0), LIMIT)
-    assert not too_far(step.loss, step.loss_after(0.1))
-    assert too_far(step.loss, step.loss_after(10.0))
+    assert not too_far(step.before.loss, step.after(0.1).loss)
+    assert too_far(step.before.loss, step.after(10.0).loss)
 
 
 def test_weights_that_outgrow_float32_give_no_numbers_and_no_answers():
@@ -141,8 +141,8 @@ def test_weights_that_outgrow_float32_give_no_numbers_and_no_answers():
     weights[-1][:] = np.nan
     one_step._remember(lost, one_step._State(weights, (), ((2.3, np.inf),)))
     step = advance(lost, LIMIT)
-    assert not np.isfinite(step.loss)
-    assert all(too_far(step.loss, after) for after in step.losses)
+    assert not np.isfinite(step.before.loss)
+    assert all(too_far(step.before.loss, after.loss) for after in step.afters)
     assert (step.answers == one_step.NO_ANSWER).all()
 
 
