@@ -121,7 +121,7 @@ def show_batch(step: OneStep) -> int:
     """The images, with their labels and, where it is another, the network's answer. Returns the one that is chosen."""
     right = step.labels == step.answers
     st.markdown(
-        f"**The batch.** Before the step the network reads **{right.sum()} of {len(right)}** images right (✓); else its "
+        f"**The batch.** Before the step the network reads **{right.sum()} of {len(right)}** right (✓); else its "
         "answer stands behind the label and the ✗. Choose an image to see its numbers."
     )
     pictures = {}
