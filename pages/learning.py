@@ -33,7 +33,7 @@ RATES_OF = {"sgd": ("step_rate", 0.1), "adam": ("step_adam_rate", 0.001)}  # the
 # What a link may say of a widget. Bound to it, Streamlit fails at a number that is infinite to a float, and takes
 # nothing at all for a choice.
 LINKED = {"step_seed": "[0-9]{1,4}", "step_filter": "[0-9]{1,4}", "step_unit": "[0-9]{1,4}",
-          "step_by": "|".join(OPTIMIZERS), "step_layer": "conv1|conv2|dense1|logits"}  # fmt: skip
+          "step_by": "|".join(OPTIMIZERS.values()), "step_layer": "conv1|conv2|dense1|logits"}  # fmt: skip
 SHAPES = {
     "dense1": "All 3,136 weights of this unit: a 7×7 slice for each of the 64 maps of pool2.",
     "logits": "All 10,240 weights: of each of the ten units those of its 1,024 inputs, row by row in a square.",
@@ -150,10 +150,13 @@ def show_image(step: OneStep, rate: float, number: int) -> None:
     before, after = step.before, step.after(rate)
     label = NETWORK.classes[step.labels[number]]
     probability, loss = before.probabilities[number][step.labels[number]], before.losses[number]
-    words, chart, table = st.columns([4, 5, 8], gap="medium")
+    words, chart, table = st.columns([5, 5, 8], gap="medium")
     with words, st.container(key="image-loss"):
         st.markdown(f"**One image of the batch, a {label}**")
-        gallery("chosen-image", {str(number): (f"image {number}", step.images[number])}, size=84)
+        answer = (
+            "no number" if step.answers[number] == NO_ANSWER else f"read as {NETWORK.classes[step.answers[number]]}"
+        )
+        gallery("chosen-image", {str(number): (answer, step.images[number])}, size=84)
         st.markdown(
             f"Its cross-entropy is −ln of the probability of its label, −ln {exact(probability)}:"
             f"\n#### {exact(loss)} → {exact(after.losses[number])}\n"

@@ -92,6 +92,17 @@ def test_an_image_and_a_unit_are_chosen_by_pointer_and_by_key(page):
     page.locator("[data-map=units]").press("Enter")
     expect(worked).to_have_text(re.compile(f"unit {unit + 32}, channel "))
     assert shown.startswith(f"unit {unit}: ")
+    # A link to another optimizer, and to a step of it.
+    page.get_by_role("radio", name="Adam").click()
+    expect(page.get_by_role("heading", name="Adam's direction")).to_be_visible()
+    page.get_by_role("button", name="Take the step").click()
+    expect(page).to_have_url(re.compile("steps=0.001"))
+    page.reload()
+    expect(page.get_by_role("heading", name="Adam's direction")).to_be_visible(timeout=READY)
+    expect(page.locator("h3").first).to_have_text("Step 2")
+    expect(page.locator(".st-key-step_unit input")).to_have_value(str(unit + 32))
+    page.get_by_role("radio", name="Gradient descent").click()
+    expect(page.locator("h3").first).to_have_text("Step 1")
     # The last layer as a whole.
     page.get_by_role("radio", name="logits").click()
     expect(worked).to_have_text(re.compile("unit [0-9], input [0-9]+$"))

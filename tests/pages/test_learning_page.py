@@ -75,7 +75,8 @@ def test_an_image_is_worked_through():
 @HERE
 @pytest.mark.parametrize("optimizer", one_step.OPTIMIZERS)
 def test_every_layer_has_its_kernels(optimizer):
-    app = learning(step_by=optimizer)
+    app = learning(step_by=one_step.OPTIMIZERS[optimizer])  # as the address has it
+    assert app.session_state.one_step[1].history.optimizer == optimizer
     for name in ("conv2", "dense1", "logits"):
         app.segmented_control(key="step_layer").set_value(name).run()
         assert not app.exception
