@@ -50,6 +50,7 @@ class KernelsView {
       view.box.tabIndex = 0;
       view.box.setAttribute("role", "group");
       view.box.classList.toggle("picked", this.picks);
+      view.box.classList.toggle("coloured", this.channels > 1);
       view.box.setAttribute("aria-label", `${title}. The arrow keys choose a ${this.picks ? "unit, Enter shows it" : "weight"}.`);
       view.tell(this.tip, (at) => `${title}: ${this.place(this.locate(at))}`);
       view.box.addEventListener("click", (event) => {
