@@ -117,15 +117,16 @@ def warn(step: OneStep, rate: float) -> None:
     st.warning(said, icon=":material/warning:")
 
 
-def show_batch(step: OneStep) -> int:
+def show_batch(step: OneStep, rate: float) -> int:
     """The images, with their labels and, where it is another, the network's answer. Returns the one that is chosen."""
-    right = step.labels == step.answers
+    right = step.labels == step.before.answers
     st.markdown(
-        f"**The batch.** Before the step the network reads **{right.sum()} of {len(right)}** right (✓); else its "
-        "answer stands behind the label and the ✗. Choose an image to see its numbers."
+        f"**Forward: the batch.** The network reads **{right.sum()} of {len(right)}** right (✓), after the step "
+        f"**{(step.labels == step.after(rate).answers).sum()}**. Behind ✗ stands its answer. "
+        "Choose an image to see its numbers."
     )
     pictures = {}
-    for number, (image, label, answer) in enumerate(zip(step.images, step.labels, step.answers, strict=True)):
+    for number, (image, label, answer) in enumerate(zip(step.images, step.labels, step.before.answers, strict=True)):
         caption = f"{label} ✓" if label == answer else f"{label} ✗ {'?' if answer == NO_ANSWER else answer}"
         tinted = image if label == answer else (image[..., None] * WRONG).astype(np.uint8)
         pictures[str(number)] = caption, tinted
@@ -152,11 +153,10 @@ def show_image(step: OneStep, rate: float, number: int) -> None:
     probability, loss = before.probabilities[number][step.labels[number]], before.losses[number]
     words, chart, table = st.columns([5, 5, 8], gap="medium")
     with words, st.container(key="image-loss"):
-        st.markdown(f"**One image of the batch, a {label}**")
-        answer = (
-            "no number" if step.answers[number] == NO_ANSWER else f"read as {NETWORK.classes[step.answers[number]]}"
-        )
-        gallery("chosen-image", {str(number): (answer, step.images[number])}, size=84)
+        st.markdown(f"**Forward: one image of the batch, a {label}**")
+        answer = before.answers[number]
+        caption = "no answer" if answer == NO_ANSWER else f"read as {NETWORK.classes[answer]}"
+        gallery("chosen-image", {str(number): (caption, step.images[number])}, size=84)
         st.markdown(
             f"Its cross-entropy is −ln of the probability of its label, −ln {exact(probability)}:"
             f"\n#### {exact(loss)} → {exact(after.losses[number])}\n"
@@ -190,6 +190,9 @@ def as_maps(name: str, kernel: np.ndarray, number: int) -> np.ndarray:
 
 def show_kernels(step: OneStep, rate: float) -> None:
     """The kernels of a layer before, their gradients, and the kernels after."""
+    adam = step.history.optimizer == "adam"
+    moves = "Adam's direction, which is made of this gradient and those before" if adam else "its gradient"
+    st.markdown(f"**Backward, and the update.** Each weight moves by −rate · {moves}.")
     layers = {layer.name: layer for layer in step.layers}
     with st.container(horizontal=True):
         name = st.segmented_control("Kernels", layers, default="conv1", required=True, key="step_layer",
@@ -216,7 +219,7 @@ def show_kernels(step: OneStep, rate: float) -> None:
         names, cell = [f"unit {unit}" for unit in range(layer.shape[1])], "input"
     arrays = {"old": layer.kernel, "gradient": layer.gradient}
     titles = {"old": "Kernels before", "gradient": "Gradient of the loss", "new": "Kernels after"}
-    if step.history.optimizer == "adam":
+    if adam:
         arrays["direction"], titles["direction"] = layer.direction, "Adam's direction"
     arrays["new"] = moved(layer.kernel, rate, layer.direction)
     panels = [Panel(part, titles[part], as_maps(name, array, number)) for part, array in arrays.items()]
@@ -311,7 +314,7 @@ def page() -> None:
     with so_far:
         st.markdown("**The losses so far**")
         st.plotly_chart(losses_so_far(step.past, step.before.loss), key="so-far", config=PLAIN)
-    show_image(step, rate, show_batch(step))
+    show_image(step, rate, show_batch(step, rate))
     show_kernels(step, rate)
     show_layers(step, rate)
 

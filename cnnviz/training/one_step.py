@@ -110,12 +110,14 @@ class Forward:
         logits, probabilities: (128, 10).
         losses: (128,), each image's cross-entropy in nats.
         loss: their mean.
+        answers: uint8 (128,), what the images are taken for.
     """
 
     logits: np.ndarray
     probabilities: np.ndarray
     losses: np.ndarray
     loss: float
+    answers: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class OneStep:
 
     Attributes:
         images: uint8 (128, 28, 28), the batch.
-        labels, answers: uint8 (128,), what they are, and what the network takes them for before the step.
+        labels: uint8 (128,), what they are.
         before: the forward pass before the step.
         afters: the same after a step with each of RATES.
         past: of every step taken: the loss before it, and after it on the same batch.
@@ -133,7 +135,6 @@ class OneStep:
     history: History
     images: np.ndarray
     labels: np.ndarray
-    answers: np.ndarray
     before: Forward
     afters: tuple[Forward, ...]
     past: tuple[tuple[float, float], ...]
@@ -286,8 +287,9 @@ def gradients(weights: Arrays, images: np.ndarray, labels: np.ndarray) -> tuple[
 
 
 def _as_forward(tensors) -> Forward:
-    *arrays, loss = (tensor.numpy() for tensor in tensors)
-    return Forward(*arrays, float(loss))
+    logits, *others, loss = (tensor.numpy() for tensor in tensors)
+    answers = np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), NO_ANSWER).astype(np.uint8)
+    return Forward(logits, *others, float(loss), answers)
 
 
 def directions(state: _State, found: Arrays) -> tuple[Arrays, tuple[Arrays, Arrays] | tuple[()]]:
@@ -358,9 +360,7 @@ def _answer(state: _State, history: History) -> OneStep:
     named = [layer for layer in NETWORK.layers if layer.kind in ("conv", "dense")]
     layers = (_layer(layer, *arrays) for layer, *arrays in zip(
         named, state.weights[::2], found[::2], chosen[::2], strict=True))  # fmt: skip
-    logits = before.logits
-    answers = np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), NO_ANSWER).astype(np.uint8)
-    return OneStep(history, images, labels, answers, before, tuple(afters), state.past, tuple(layers))
+    return OneStep(history, images, labels, before, tuple(afters), state.past, tuple(layers))
 
 
 def _unit(state: _State, history: History, unit: int) -> UnitStep:

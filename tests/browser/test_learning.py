@@ -67,7 +67,7 @@ def test_an_image_and_a_unit_are_chosen_by_pointer_and_by_key(page):
     expect(images.nth(4)).to_have_attribute("aria-pressed", "true")
     expect(chosen).to_have_count(1)
     label = images.nth(4).text_content().split()[0]
-    expect(page.get_by_text(f"One image of the batch, a {label}")).to_be_visible()
+    expect(page.get_by_text(f"one image of the batch, a {label}")).to_be_visible()
     losses = page.locator(".st-key-image-loss h4")
     first = losses.text_content()
     images.nth(4).press("ArrowRight")

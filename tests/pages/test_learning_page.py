@@ -1,6 +1,7 @@
 """The page of one step of learning, without a browser; the worker and its numbers are the real ones."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,6 +54,10 @@ def test_an_image_is_worked_through():
     step = app.session_state.one_step[1]
     worst = int(step.before.losses.argmax())  # what one begins with
     label = step.labels[worst]
+    right = [int((step.labels == forward.logits.argmax(axis=1)).sum()) for forward in (step.before, step.after(0.1))]
+    assert "**{} of 128** right (✓), after the step **{}**".format(*right) in " ".join(
+        text.value for text in app.markdown
+    )
     text = next(text.value for text in app.markdown if "cross-entropy is" in text.value)
     shown = [float(number.replace("−", "-")) for number in re.search("#### (.+) → (.+)", text).groups()]
     assert np.array_equal(np.float32(shown), [step.before.losses[worst], step.after(0.1).losses[worst]])
@@ -65,11 +70,27 @@ def test_an_image_is_worked_through():
     assert f"| **{label}** |" in table
     app.session_state.step_image = step.history, 5
     app.run()
-    assert f"a {step.labels[5]}" in next(text.value for text in app.markdown if "One image" in text.value)
+    assert f"a {step.labels[5]}" in next(text.value for text in app.markdown if "one image" in text.value)
     button(app, "Take the step").click().run()  # other images: again the worst
     worst = int(app.session_state.one_step[1].before.losses.argmax())
     label = app.session_state.one_step[1].labels[worst]
-    assert f"a {label}" in next(text.value for text in app.markdown if "One image" in text.value)
+    assert f"a {label}" in next(text.value for text in app.markdown if "one image" in text.value)
+
+
+@HERE
+def test_images_without_numbers_are_told_as_such():
+    app = learning()
+    history, step = app.session_state.one_step
+    lost = one_step.Forward(*(np.full_like(array, np.nan) for array in (
+        step.before.logits, step.before.probabilities, step.before.losses)), float("nan"),
+        np.full_like(step.labels, one_step.NO_ANSWER))  # fmt: skip
+    app.session_state.one_step = history, replace(step, before=lost, afters=(lost,) * len(step.afters))
+    app.run()
+    assert not app.exception
+    said = " ".join(text.value for text in app.markdown)
+    assert "**0 of 128** right" in said
+    assert "#### no number → no number" in said
+    assert "| no number | no number | no number | no number |" in said
 
 
 @HERE

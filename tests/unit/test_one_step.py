@@ -137,6 +137,7 @@ def test_every_image_has_its_logits_probabilities_and_loss_before_and_after(hist
                              (forward.losses, separate_losses(weights, images, labels))):  # fmt: skip
             assert ours.dtype == np.float32
             np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+        assert np.array_equal(forward.answers, logits.argmax(axis=1))
         assert forward.losses.mean() == pytest.approx(forward.loss, rel=1e-6)
     assert not np.array_equal(step.before.logits, step.after(history.rates[1]).logits)
 
@@ -201,7 +202,7 @@ def test_weights_that_outgrow_float32_give_no_numbers_and_no_answers():
     step = advance(lost, LIMIT)
     assert not np.isfinite(step.before.loss)
     assert all(too_far(step.before.loss, after.loss) for after in step.afters)
-    assert (step.answers == one_step.NO_ANSWER).all()
+    assert (step.before.answers == one_step.NO_ANSWER).all()
 
 
 def test_no_number_is_too_far():
