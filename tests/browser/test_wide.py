@@ -242,5 +242,7 @@ def test_the_network_view_has_room_for_colours_names_and_many_maps(page, random_
     page.mouse.move(box["x"] + 3, box["y"] + 3)
     expect(tip).to_contain_text("conv2 kernel · filter 10 · map 0 · row 0, column 0")
     assert np.float32(as_number(tip.locator("b").inner_text())) == found.layers[2].kernel[0, 0, 0, 10]
+    beside = found.layers[2].kernel.shape[1] * 4  # four pixels a weight; there the first slice ends
+    assert slices.evaluate("(canvas, x) => canvas.getContext('2d').getImageData(x, 0, 1, 1).data[3]", beside) > 0
     page.mouse.move(box["x"] + box["width"] - 3, box["y"] + 3)
     expect(tip).to_contain_text("map 5 · row 0, column")
