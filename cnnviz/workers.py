@@ -214,8 +214,10 @@ class Learner(Worker):
         super().__init__(one_step.warm_up, behave)
         self._rest: threading.Timer | None = None
 
-    def one_step(self, history: one_step.History, waiting: Callable[[float, int], None]) -> one_step.OneStep:
-        """The step of learning that comes after a history.
+    def one_step(
+        self, history: one_step.History, waiting: Callable[[float, int], None], unit: int | None = None
+    ) -> one_step.OneStep | one_step.UnitStep:
+        """The step of learning that comes after a history, or what it does to one unit of the first dense layer.
 
         Args:
             waiting: called with the seconds of waiting for this part of it and the steps that have been taken again.
@@ -225,7 +227,9 @@ class Learner(Worker):
         """
         done, steps = 0, 10
         while True:
-            answer = self._ask(partial(waiting, steps=done), partial(self._send, one_step.advance, history, steps))
+            answer = self._ask(
+                partial(waiting, steps=done), partial(self._send, one_step.advance, history, steps, unit)
+            )
             if not isinstance(answer, int):
                 return answer
             done, steps = answer, 2 * steps

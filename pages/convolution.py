@@ -10,14 +10,14 @@ MODEL = selected_model()
 
 
 def first_kernels(model: Model) -> dict:
-    """The first layer's kernels, one channel each, by title; none without weights."""
+    """The first layer's kernels by title, a slice for each channel; none without weights."""
     layer = model.network.layers[0]
     try:
         kernel, _ = model.weights()[layer.name]
     except WeightsError:
         return {}
     names = (f"{model.network.title}, {layer.name} filter {number}" for number in range(layer.filters))
-    return dict(zip(names, kernel[..., 0, :].transpose(2, 0, 1), strict=True))
+    return dict(zip(names, kernel.transpose(3, 2, 0, 1), strict=True))
 
 
 @st.fragment

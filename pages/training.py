@@ -90,11 +90,10 @@ def show_now(run: runs.Run, slot) -> None:
 
 
 def show_kernels(before: Weights, now: Weights, when: str) -> None:
-    """conv1's kernels; in colour, what they do with the red of the image."""
-    red = ", on red" if before["conv1"][0].shape[2] == 3 else ""
-    panels = [Panel("old", f"Kernels of conv1{red}, before training", before["conv1"][0][:, :, 0].transpose(2, 0, 1)),
-              Panel("new", when, now["conv1"][0][:, :, 0].transpose(2, 0, 1))]  # fmt: skip
-    kernels("live-kernels", panels, [f"filter {i}" for i in range(len(panels[0].maps))], 0.0)
+    """conv1's kernels; of images in colour, as pictures in colour."""
+    panels = [Panel("old", "Kernels of conv1, before training", before["conv1"][0].transpose(3, 0, 1, 2)),
+              Panel("new", when, now["conv1"][0].transpose(3, 0, 1, 2))]  # fmt: skip
+    kernels("live-kernels", panels, [f"filter {i}" for i in range(len(panels[0].maps))])
 
 
 @st.fragment(run_every=LOOK)

@@ -49,11 +49,14 @@ function paintGrid(canvas, width, height, scale, valueAt) {
   pen.putImageData(picture, 0, 0);
 }
 
-// Red, green and blue in [0, 1], one behind the other for each cell, as a picture.
+// Red, green and blue in [0, 1], one behind the other for each cell, as a picture; nothing where there is no number.
 function colourPicture(values, width, height) {
   const picture = new ImageData(width, height);
   picture.data.fill(255);
-  for (let i = 0; i < width * height * 3; i++) picture.data[Math.floor(i / 3) * 4 + (i % 3)] = Math.round(values[i] * 255);
+  for (let i = 0; i < width * height * 3; i++) {
+    picture.data[Math.floor(i / 3) * 4 + (i % 3)] = Math.round(values[i] * 255);
+    if (Number.isNaN(values[i])) picture.data[Math.floor(i / 3) * 4 + 3] = 0;
+  }
   return picture;
 }
 

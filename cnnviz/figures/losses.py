@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
 BLUE, ORANGE, GREY = "#2f7fd1", "#dd7317", "#8a929b"
@@ -19,7 +20,7 @@ def _shown(loss: float, top: float) -> float:
 
 
 def _said(loss: float) -> str:
-    return f"{loss:.6g}" if math.isfinite(loss) else "no number: float32 overflowed"
+    return str(np.float32(loss)) if math.isfinite(loss) else "no number: float32 overflowed"
 
 
 def _layout(figure: go.Figure, top: float, x_title: str, y_title: str) -> go.Figure:

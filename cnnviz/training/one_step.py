@@ -36,6 +36,10 @@ BETA_1, BETA_2, EPSILON = np.float32(0.9), np.float32(0.999), np.float32(1e-7)
 """Adam's numbers, as Keras sets them."""
 REMEMBERED = 400_000_000
 """Bytes of weights that a worker keeps: 30 states of gradient descent, 10 of Adam."""
+SENT = 100_000
+"""The most weights of a kernel that leave the worker; of a larger one, those of one unit at a time."""
+POOLED = NETWORK.shapes()[[layer.kind for layer in NETWORK.layers].index("flatten") - 1]
+"""(7, 7, 64), the maps that are flattened: what the inputs of the first dense layer are, row by row, channels last."""
 
 Arrays = tuple[np.ndarray, ...]
 """float32: kernel and bias of each layer that has any, in network order."""
@@ -65,13 +69,23 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class UnitStep:
+    """What a step does to the weights of one unit of a dense layer: float32 (inputs,) each."""
+
+    kernel: np.ndarray
+    gradient: np.ndarray
+    direction: np.ndarray
+
+
+@dataclass(frozen=True)
 class LayerStep:
     """What a step does to one layer's kernel.
 
     Attributes:
         shape: of the kernel: (k, k, channels, filters) or (inputs, units).
-        kernel, gradient, direction: float32 of that shape; None for a dense layer, whose millions stay in the worker.
-            The update is `-rate * direction`: the gradient itself in plain gradient descent.
+        kernel, gradient, direction: float32 of that shape; None where there are more than SENT, which stay in the
+            worker. The update is `-rate * direction`: the gradient itself in plain gradient descent.
+        units: float32 (units,) for such a kernel: of each unit's gradients the one that is farthest from 0.
         kernel_norm, gradient_norm, direction_norm: the roots of the sums of squares.
         largest: where the gradient is farthest from 0.
     """
@@ -81,10 +95,29 @@ class LayerStep:
     kernel: np.ndarray | None
     gradient: np.ndarray | None
     direction: np.ndarray | None
+    units: np.ndarray | None
     kernel_norm: float
     gradient_norm: float
     direction_norm: float
     largest: Entry
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A forward pass of the batch, float32.
+
+    Attributes:
+        logits, probabilities: (128, 10).
+        losses: (128,), each image's cross-entropy in nats.
+        loss: their mean.
+        answers: uint8 (128,), what the images are taken for.
+    """
+
+    logits: np.ndarray
+    probabilities: np.ndarray
+    losses: np.ndarray
+    loss: float
+    answers: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -93,24 +126,23 @@ class OneStep:
 
     Attributes:
         images: uint8 (128, 28, 28), the batch.
-        labels, answers: uint8 (128,), what they are, and what the network takes them for before the step.
-        loss: the batch's mean cross-entropy before the step, in nats.
-        losses: the same after a step with each of RATES.
+        labels: uint8 (128,), what they are.
+        before: the forward pass before the step.
+        afters: the same after a step with each of RATES.
         past: of every step taken: the loss before it, and after it on the same batch.
     """
 
     history: History
     images: np.ndarray
     labels: np.ndarray
-    answers: np.ndarray
-    loss: float
-    losses: tuple[float, ...]
+    before: Forward
+    afters: tuple[Forward, ...]
     past: tuple[tuple[float, float], ...]
     layers: tuple[LayerStep, ...]
 
-    def loss_after(self, rate: float) -> float:
-        """One of `losses`."""
-        return self.losses[RATES.index(rate)]
+    def after(self, rate: float) -> Forward:
+        """One of `afters`."""
+        return self.afters[RATES.index(rate)]
 
 
 def moved(old: np.ndarray, rate: float, direction: np.ndarray) -> np.ndarray:
@@ -191,7 +223,7 @@ def batch(history: History) -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def _functions() -> tuple[Callable, Callable]:
-    """Compiled: weights, images and labels to (loss, logits), and to (loss, logits, gradients)."""
+    """Compiled: weights, images and labels to what Forward holds, and to that and the gradients."""
     keras = import_keras()
     import tensorflow as tf
 
@@ -203,14 +235,14 @@ def _functions() -> tuple[Callable, Callable]:
     def forward(weights, images, labels):
         given = (tf.cast(images, tf.float32) / 255)[..., None]
         logits, _ = logits_of.stateless_call(weights, [], given)
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(labels, tf.int32), logits)
-        return tf.reduce_mean(loss), logits
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(labels, tf.int32), logits)
+        return logits, tf.nn.softmax(logits), losses, tf.reduce_mean(losses)
 
     def backward(weights, images, labels):
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            loss, logits = forward(weights, images, labels)
-        return loss, logits, tape.gradient(loss, weights)
+            *found, loss = forward(weights, images, labels)
+        return (*found, loss), tape.gradient(loss, weights)
 
     return tf.function(forward), tf.function(backward)
 
@@ -243,15 +275,21 @@ def _kernel_shapes() -> Iterator[tuple[int, ...]]:
         shape = after
 
 
-def loss_of(weights: Arrays, images: np.ndarray, labels: np.ndarray) -> float:
-    """The mean cross-entropy in nats."""
-    return float(_functions()[0](weights, images, labels)[0])
+def forward(weights: Arrays, images: np.ndarray, labels: np.ndarray) -> Forward:
+    """A forward pass of a batch."""
+    return _as_forward(_functions()[0](weights, images, labels))
 
 
-def gradients(weights: Arrays, images: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray, Arrays]:
-    """The loss, float32 logits (batch, 10), and the loss's gradient by every weight."""
-    loss, logits, found = _functions()[1](weights, images, labels)
-    return float(loss), logits.numpy(), tuple(gradient.numpy() for gradient in found)
+def gradients(weights: Arrays, images: np.ndarray, labels: np.ndarray) -> tuple[Forward, Arrays]:
+    """The forward pass, and the loss's gradient by every weight."""
+    passed, found = _functions()[1](weights, images, labels)
+    return _as_forward(passed), tuple(gradient.numpy() for gradient in found)
+
+
+def _as_forward(tensors) -> Forward:
+    logits, *others, loss = (tensor.numpy() for tensor in tensors)
+    answers = np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), NO_ANSWER).astype(np.uint8)
+    return Forward(logits, *others, float(loss), answers)
 
 
 def directions(state: _State, found: Arrays) -> tuple[Arrays, tuple[Arrays, Arrays] | tuple[()]]:
@@ -270,13 +308,14 @@ def directions(state: _State, found: Arrays) -> tuple[Arrays, tuple[Arrays, Arra
     return chosen, (means, squares)
 
 
-def advance(history: History, steps: int) -> OneStep | int:
+def advance(history: History, steps: int, unit: int | None = None) -> OneStep | UnitStep | int:
     """The step after a history, or, while that is still far, how many steps of it have been taken again.
 
     In parts, so that others are answered in between.
 
     Args:
         steps: the most to take in this call. Ask for more each time: what was computed may be forgotten in between.
+        unit: only what the step does to this unit of the first dense layer.
     """
     with np.errstate(all="ignore"):
         done = len(history.rates)
@@ -290,6 +329,8 @@ def advance(history: History, steps: int) -> OneStep | int:
         _states.move_to_end(history.first(end))
         if end < len(history.rates):
             return end
+        if unit is not None:
+            return _unit(state, history, unit)
         state.answer = state.answer or _answer(state, history)
         return state.answer
 
@@ -302,30 +343,39 @@ def _start(history: History) -> _State:
 
 def _taken(state: _State, history: History, rate: float) -> _State:
     images, labels = batch(history)
-    before, _, found = gradients(state.weights, images, labels)
+    before, found = gradients(state.weights, images, labels)
     chosen, moments = directions(state, found)
     weights = tuple(moved(old, rate, direction) for old, direction in zip(state.weights, chosen, strict=True))
-    return _State(weights, moments, (*state.past, (before, loss_of(weights, images, labels))))
+    return _State(weights, moments, (*state.past, (before.loss, forward(weights, images, labels).loss)))
 
 
 def _answer(state: _State, history: History) -> OneStep:
     images, labels = batch(history)
-    loss, logits, found = gradients(state.weights, images, labels)
+    before, found = gradients(state.weights, images, labels)
     chosen, _ = directions(state, found)
-    losses = []
+    afters = []
     for rate in RATES:
         weights = tuple(moved(old, rate, direction) for old, direction in zip(state.weights, chosen, strict=True))
-        losses.append(loss_of(weights, images, labels))
+        afters.append(forward(weights, images, labels))
     named = [layer for layer in NETWORK.layers if layer.kind in ("conv", "dense")]
     layers = (_layer(layer, *arrays) for layer, *arrays in zip(
         named, state.weights[::2], found[::2], chosen[::2], strict=True))  # fmt: skip
-    answers = np.where(np.isfinite(logits).all(axis=1), logits.argmax(axis=1), NO_ANSWER).astype(np.uint8)
-    return OneStep(history, images, labels, answers, loss, tuple(losses), state.past, tuple(layers))
+    return OneStep(history, images, labels, before, tuple(afters), state.past, tuple(layers))
+
+
+def _unit(state: _State, history: History, unit: int) -> UnitStep:
+    _, found = gradients(state.weights, *batch(history))
+    chosen, _ = directions(state, found)
+    kernels = (arrays[4] for arrays in (state.weights, found, chosen))  # behind kernel and bias of two convolutions
+    return UnitStep(*(kernel[:, unit].copy() for kernel in kernels))
 
 
 def _layer(layer, kernel: np.ndarray, gradient: np.ndarray, direction: np.ndarray) -> LayerStep:
     index = np.unravel_index(int(np.abs(gradient).argmax()), kernel.shape)
     largest = Entry(tuple(map(int, index)), kernel[index], gradient[index], direction[index])
     norms = (float(np.linalg.norm(array)) for array in (kernel, gradient, direction))
-    sent = (kernel, gradient, direction) if layer.kind == "conv" else (None, None, None)
+    sent = (kernel, gradient, direction, None)
+    if kernel.size > SENT:
+        farthest = np.abs(gradient).argmax(axis=0)
+        sent = (None, None, None, gradient[farthest, np.arange(len(farthest))])
     return LayerStep(layer.name, kernel.shape, *sent, *norms, largest)

@@ -2,6 +2,7 @@
 
 import io
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from walking import close, expect_no_sideways_scrolling, expect_place, go, grid,
 from cnnviz.inputs.pictures import MAP_SIDE, as_map
 from cnnviz.inputs.samples import COLOURS
 from cnnviz.nets.presets import PRESETS
+from cnnviz.nets.weights import load_weights
 
 TEXTBOOK = np.arange(1, 10, dtype=np.float32).reshape(3, 3)
 
@@ -118,6 +120,16 @@ def test_another_network_changes_nothing_but_the_kernels_to_choose_from(page):
     assert grid(page, "output") == before
     assert [setting(page, name).input_value() for name in ("rows", "stride", "bias")] == ["3", "2", "1.5"]
     expect(setting(page, "padding").locator("input[value=same]")).to_be_checked()
+
+
+def test_a_kernel_of_a_network_that_sees_colours_has_a_slice_for_each(page):
+    opened(page, "/convolution?model=small-cifar&input=colours")
+    setting(page, "kernel_").select_option(label=f"{PRESETS['small-cifar'].title}, conv1 filter 4")
+    kernel = load_weights(PRESETS["small-cifar"])["conv1"][0]
+    expect(page).to_have_url(re.compile("kernel="))
+    link = parse_qs(urlsplit(page.url).query)["kernel"][0]
+    slices = [[row.split(",") for row in one.split(";")] for one in link.split("|")]
+    assert np.array_equal(np.float32(slices), kernel[..., 4].transpose(2, 0, 1))
 
 
 def test_another_input_of_the_same_size_is_another_input(page):

@@ -161,6 +161,41 @@ def check_room(page, layers):
         expect_no_sideways_scrolling(page)
 
 
+def test_kernels_on_colours_are_pictures_in_colour(page, random_server, book):
+    """Red, green and blue of a pixel are the three weights, half as bright where a weight is 0; gaps are empty."""
+    page.goto(f"{random_server.url}/?page=kernels")
+    until(page.locator("[data-map=new] canvas"))
+    kernel = book.layers[0].kernel
+    k, filters = kernel.shape[0], kernel.shape[3]
+    high = float(page.locator(".legend span").last.text_content())
+    assert high >= np.abs(kernel).max()
+    for part, factor in ("old", 1), ("new", 0.5):
+        face = page.locator(f"[data-map={part}] canvas")
+        flat, height, width = face.evaluate(
+            "box => [[...box.getContext('2d').getImageData(0, 0, box.width, box.height).data], box.height, box.width]"
+        )
+        shown = np.reshape(flat, (height, width, 4))
+        assert (height, width) == (filters // 8 * (k + 1) - 1, 8 * (k + 1) - 1)
+        for filter in range(filters):
+            y, x = filter // 8 * (k + 1), filter % 8 * (k + 1)
+            wanted = (factor * kernel[..., filter] / high + 1) / 2 * 255
+            assert np.abs(shown[y : y + k, x : x + k, :3] - wanted).max() <= 0.51
+        assert (shown[..., 3] == 255).sum() == filters * k * k
+        assert not shown[k, :, 3].any()
+    face.scroll_into_view_if_needed()
+    box = face.bounding_box()  # the last filter's last cell but one
+    page.mouse.click(
+        box["x"] + (width - 1.5) / width * box["width"], box["y"] + (height - 0.5) / height * box["height"]
+    )
+    weights = kernel[k - 1, k - 2, :, filters - 1]
+    for text, factor in (
+        (page.locator(".tip b").text_content(), 0.5),
+        (page.locator(".worked p").first.text_content(), 1),
+    ):
+        said = [as_number(part) for part in re.findall("(?:red|green|blue) ([^ ]+)", text)]
+        assert np.array_equal(np.float32(said[:3]), weights * np.float32(factor))
+
+
 def test_long_names_have_room_on_a_phone(phone, random_server):
     opened(phone, f"{random_server.url}/?page=step&layer=logits")
     check_room(phone, ["logits", "softmax", "dense1"])
@@ -207,5 +242,7 @@ def test_the_network_view_has_room_for_colours_names_and_many_maps(page, random_
     page.mouse.move(box["x"] + 3, box["y"] + 3)
     expect(tip).to_contain_text("conv2 kernel · filter 10 · map 0 · row 0, column 0")
     assert np.float32(as_number(tip.locator("b").inner_text())) == found.layers[2].kernel[0, 0, 0, 10]
+    beside = found.layers[2].kernel.shape[1] * 4  # four pixels a weight; there the first slice ends
+    assert slices.evaluate("(canvas, x) => canvas.getContext('2d').getImageData(x, 0, 1, 1).data[3]", beside) > 0
     page.mouse.move(box["x"] + box["width"] - 3, box["y"] + 3)
     expect(tip).to_contain_text("map 5 · row 0, column")

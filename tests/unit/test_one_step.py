@@ -1,5 +1,6 @@
 """One step of learning: its gradients against finite differences, its update and losses against separate ones."""
 
+import pickle
 from collections import OrderedDict
 
 import keras
@@ -31,15 +32,24 @@ def weights_after(history: History) -> tuple[np.ndarray, ...]:
     return one_step._states[history].weights
 
 
-def separate_loss(weights, images, labels) -> float:
+def separate_logits(weights, images) -> np.ndarray:
     """In float64, with nothing of the tested code."""
     given = tf.constant((images / np.float32(255))[..., None], tf.float64)
     (conv1, bias1, conv2, bias2, dense, bias3, logits, bias4) = (tf.constant(array, tf.float64) for array in weights)
     for kernel, bias in ((conv1, bias1), (conv2, bias2)):
         given = tf.nn.max_pool2d(tf.nn.relu(tf.nn.conv2d(given, kernel, 1, "SAME") + bias), 2, 2, "VALID")
     hidden = tf.nn.relu(tf.reshape(given, (len(images), -1)) @ dense + bias3)
-    chances = tf.nn.softmax(hidden @ logits + bias4).numpy()
-    return float(-np.log(chances[np.arange(len(labels)), labels]).mean())
+    return (hidden @ logits + bias4).numpy()
+
+
+def separate_losses(weights, images, labels) -> np.ndarray:
+    """Of each image."""
+    logits = separate_logits(weights, images)
+    return np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(labels)), labels]
+
+
+def separate_loss(weights, images, labels) -> float:
+    return float(separate_losses(weights, images, labels).mean())
 
 
 def test_the_first_weights_are_the_recipes():
@@ -65,7 +75,7 @@ def test_the_gradients_are_the_loss_slopes(array):
     """After one step, because with biases of 0 the paper lies on the kink of ReLU, where there is no slope."""
     weights = weights_after(SHORT.first(1))
     batch = [part[:24] for part in one_step.batch(SHORT.first(1))]
-    _, _, found = one_step.gradients(weights, *batch)
+    _, found = one_step.gradients(weights, *batch)
     steepest = np.abs(found[array]).argmax()
     for at in (steepest, found[array].size // 3):
         index = np.unravel_index(at, found[array].shape)
@@ -81,7 +91,7 @@ def test_the_gradients_are_the_loss_slopes(array):
 def test_the_update_is_the_gradient_times_the_rate_to_the_last_bit():
     before, after = weights_after(SHORT.first(1)), weights_after(SHORT)
     shown = advance(SHORT.first(1), LIMIT)
-    _, _, found = one_step.gradients(before, *one_step.batch(SHORT.first(1)))
+    _, found = one_step.gradients(before, *one_step.batch(SHORT.first(1)))
     for old, gradient, new in zip(before, found, after, strict=True):
         assert np.array_equal(new, old - np.float32(0.2) * gradient)
     for layer, new in zip(shown.layers[:2], (after[0], after[2]), strict=True):
@@ -97,7 +107,7 @@ def test_adam_is_keras_adam():
     adam = keras.optimizers.Adam()
     for taken, rate in enumerate(ADAM.rates):
         history = ADAM.first(taken)
-        _, _, found = one_step.gradients(tuple(v.numpy() for v in variables), *one_step.batch(history))
+        _, found = one_step.gradients(tuple(v.numpy() for v in variables), *one_step.batch(history))
         adam.learning_rate = rate
         adam.apply(found, variables if taken == 0 else None)
     for ours, theirs, first in zip(weights_after(ADAM), variables, weights, strict=True):
@@ -110,9 +120,58 @@ def test_adam_is_keras_adam():
 def test_the_losses_are_those_of_a_separate_forward_pass(history):
     step = advance(history.first(1), LIMIT)
     batch = one_step.batch(history.first(1))
-    assert step.loss == pytest.approx(separate_loss(weights_after(history.first(1)), *batch), rel=1e-5)
-    assert step.loss_after(history.rates[1]) == pytest.approx(separate_loss(weights_after(history), *batch), rel=1e-5)
-    assert advance(history, LIMIT).past[1] == (step.loss, step.loss_after(history.rates[1]))
+    assert step.before.loss == pytest.approx(separate_loss(weights_after(history.first(1)), *batch), rel=1e-5)
+    assert step.after(history.rates[1]).loss == pytest.approx(separate_loss(weights_after(history), *batch), rel=1e-5)
+    assert advance(history, LIMIT).past[1] == (step.before.loss, step.after(history.rates[1]).loss)
+
+
+@pytest.mark.parametrize("history", [SHORT, ADAM])
+def test_every_image_has_its_logits_probabilities_and_loss_before_and_after(history):
+    step = advance(history.first(1), LIMIT)
+    images, labels = one_step.batch(history.first(1))
+    for forward, weights in ((step.before, weights_after(history.first(1))),
+                             (step.after(history.rates[1]), weights_after(history))):  # fmt: skip
+        logits = separate_logits(weights, images)
+        chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        for ours, theirs in ((forward.logits, logits), (forward.probabilities, chances),
+                             (forward.losses, separate_losses(weights, images, labels))):  # fmt: skip
+            assert ours.dtype == np.float32
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+        assert np.array_equal(forward.answers, logits.argmax(axis=1))
+        assert forward.losses.mean() == pytest.approx(forward.loss, rel=1e-6)
+    assert not np.array_equal(step.before.logits, step.after(history.rates[1]).logits)
+
+
+@pytest.mark.parametrize("history", [SHORT, ADAM])
+@pytest.mark.parametrize("unit", [0, 700])
+def test_one_unit_of_the_large_kernel_has_its_own_weights_and_its_own_update(history, unit):
+    before, after = (weights_after(taken)[4] for taken in (history.first(1), history))
+    found = advance(history.first(1), LIMIT, unit)
+    assert found.kernel.shape == (3136,)
+    assert np.array_equal(found.kernel, before[:, unit])
+    assert np.array_equal(moved(found.kernel, history.rates[1], found.direction), after[:, unit])
+
+
+def test_the_picture_of_the_large_kernel_has_each_units_steepest_gradient():
+    step = advance(SHORT.first(1), LIMIT)
+    _, found = one_step.gradients(weights_after(SHORT.first(1)), *one_step.batch(SHORT.first(1)))
+    conv1, conv2, dense1, logits = step.layers
+    assert dense1.gradient is None
+    assert dense1.units.dtype == np.float32
+    for unit, shown in enumerate(dense1.units):
+        assert shown in found[4][:, unit]
+        assert abs(shown) == np.abs(found[4][:, unit]).max()
+        if unit in (3, 333):
+            assert shown in advance(SHORT.first(1), LIMIT, unit).gradient
+    assert dense1.units[dense1.largest.index[1]] == dense1.largest.gradient
+    for layer, gradient in ((conv1, found[0]), (conv2, found[2]), (logits, found[6])):
+        assert layer.units is None
+        assert np.array_equal(layer.gradient, gradient)
+
+
+def test_what_leaves_the_worker_stays_small():
+    assert len(pickle.dumps(advance(SHORT.first(1), LIMIT))) < 1_000_000
+    assert len(pickle.dumps(advance(SHORT.first(1), LIMIT, 5))) < 50_000
 
 
 @pytest.mark.parametrize("history", [SHORT, ADAM])
@@ -123,7 +182,7 @@ def test_steps_taken_again_give_the_same_numbers(history):
     again = advance(history, 1)
     assert again is not whole
     assert again.past == whole.past
-    assert again.losses == whole.losses
+    assert [after.loss for after in again.afters] == [after.loss for after in whole.afters]
     for ours, theirs in zip(again.layers, whole.layers, strict=True):
         assert ours.largest == theirs.largest
         assert ours.gradient is None or np.array_equal(ours.gradient, theirs.gradient)
@@ -131,8 +190,8 @@ def test_steps_taken_again_give_the_same_numbers(history):
 
 def test_a_huge_rate_is_a_step_too_far():
     step = advance(SHORT.first(0), LIMIT)
-    assert not too_far(step.loss, step.loss_after(0.1))
-    assert too_far(step.loss, step.loss_after(10.0))
+    assert not too_far(step.before.loss, step.after(0.1).loss)
+    assert too_far(step.before.loss, step.after(10.0).loss)
 
 
 def test_weights_that_outgrow_float32_give_no_numbers_and_no_answers():
@@ -141,9 +200,9 @@ def test_weights_that_outgrow_float32_give_no_numbers_and_no_answers():
     weights[-1][:] = np.nan
     one_step._remember(lost, one_step._State(weights, (), ((2.3, np.inf),)))
     step = advance(lost, LIMIT)
-    assert not np.isfinite(step.loss)
-    assert all(too_far(step.loss, after) for after in step.losses)
-    assert (step.answers == one_step.NO_ANSWER).all()
+    assert not np.isfinite(step.before.loss)
+    assert all(too_far(step.before.loss, after.loss) for after in step.afters)
+    assert (step.before.answers == one_step.NO_ANSWER).all()
 
 
 def test_no_number_is_too_far():

@@ -14,7 +14,12 @@ _mount = register("gallery", "unpack")
 
 
 def gallery(
-    key: str, pictures: Mapping[str, tuple[str, np.ndarray]], size: int = 72, pick: bool = False, title: str = ""
+    key: str,
+    pictures: Mapping[str, tuple[str, np.ndarray]],
+    size: int = 72,
+    pick: bool = False,
+    title: str = "",
+    chosen: str | None = None,
 ) -> str | None:
     """Show pictures in a row.
 
@@ -24,12 +29,14 @@ def gallery(
         size: side of each on the screen, in CSS pixels.
         pick: whether each can be clicked.
         title: what stands above them.
+        chosen: the one that is marked as picked. With it, the arrow keys go from one to the next, and captions stay.
 
     Returns:
         The name of the picture that was clicked just now, else None.
     """
     captions = [caption for caption, _ in pictures.values()]
-    header = {"pictures": list(pictures), "captions": captions, "size": size, "pick": pick, "title": title}
+    header = {"pictures": list(pictures), "captions": captions, "size": size, "pick": pick, "title": title,
+              "chosen": chosen}  # fmt: skip
     picked = _mount(key=key, data=pack(header, arrays(pictures, size)), on_picked_change=lambda: None).picked
     return picked if isinstance(picked, str) and picked in pictures else None
 

@@ -28,7 +28,7 @@ def lab(
         pictures: inputs to choose from, by name: (title, float32 (h, w, 1 or 3) in [0, 1]). One called "upload" is
             chosen as soon as it is another one.
         link: the query parameters that the page was opened with; what makes no sense there is ignored with a sentence.
-        kernels: kernels to choose from besides the presets, by title: float32 (k, k).
+        kernels: kernels to choose from besides the presets, by title: float32 (channels, k, k).
     """
     kernels = kernels or {}
     header = {

@@ -41,8 +41,8 @@ class Lab {
     this.kind = header.kind;
     this.upload = upload;
     this.known = new Map([...Object.entries(KERNELS).map(([name, rows]) => [name, grid(rows)]), ...header.kernels.map((title) => {
-      const { data, shape: [rows, columns] } = header.arrays[`kernel/${title}`];
-      return [title, { rows, columns, slices: [data] }];
+      const { data, shape: [channels, rows, columns] } = header.arrays[`kernel/${title}`];
+      return [title, { rows, columns, slices: range(channels).map((one) => data.slice(one * rows * columns, (one + 1) * rows * columns)) }];
     })]);
     if (first) {
       const named = Object.keys(writeSettings(this.kind, START[this.kind]())).some((name) => name in header.link);

@@ -336,7 +336,7 @@ class NetworkView {
     this.detailFigures.push(() => {
       const { data } = this.kernel(layer);
       const scale = scaleFor("diverging", data);
-      sheet.paint(() => scale, (channel, i) => data[(i * channels + channel) * filters + filter]);
+      sheet.paint(() => scale, (channel, i) => data[(i * channels + channel) * filters + filter], EDGE);
       legend.show(scale);
       bias.textContent = `bias ${exact(this.network.arrays[`${layer.name}/bias`].data[filter])}`;
     });

@@ -1,4 +1,6 @@
 // Many small maps on one canvas: a browser takes a millisecond to show a canvas, and a layer may have a hundred maps.
+const EDGE = 0xb0808080; // around kernels: grey that shows beside a weight of 0 on both themes
+
 class Sheet {
   // count maps of rows x columns numbers, `across` of them in a line. zoom: pixels of the canvas along a number.
   constructor(count, rows, columns, across, zoom = columns < 10 ? 2 : 1) {
@@ -20,8 +22,9 @@ class Sheet {
     return `left: ${(100 * x) / this.width}%; top: ${(100 * y) / this.height}%; width: ${(100 * this.columns * this.zoom) / this.width}%; height: ${(100 * this.rows * this.zoom) / this.height}%`;
   }
 
-  // valueAt(map, i): a number. scaleOf(map): the scale of its colours.
-  paint(scaleOf, valueAt) {
+  // valueAt(map, i): a number. scaleOf(map): the scale of its colours. edge: the colour around each map, if any.
+  paint(scaleOf, valueAt, edge = 0) {
+    const gap = this.high - this.rows * this.zoom;
     const picture = new ImageData(this.width, this.height);
     const pixels = new Uint32Array(picture.data.buffer);
     for (let map = 0; map < this.count; map++) {
@@ -29,6 +32,9 @@ class Sheet {
       const scale = scaleOf(map);
       const table = TABLES[scale.name];
       const factor = 255 / (scale.high - scale.low);
+      for (let line = Math.max(0, y - gap); edge && line < Math.min(this.height, y + this.high); line++) {
+        pixels.fill(edge, line * this.width + Math.max(0, x - gap), line * this.width + Math.min(this.width, x + this.wide));
+      }
       for (let i = 0; i < this.rows * this.columns; i++) {
         const colour = table[Math.max(0, Math.min(255, Math.round((valueAt(map, i) - scale.low) * factor)))];
         const first = (y + Math.floor(i / this.columns) * this.zoom) * this.width + x + (i % this.columns) * this.zoom;
