@@ -22,8 +22,8 @@ PLAIN = {"displayModeBar": False}
 MISTAKES = 24  # pictures at most
 STATES = {"waiting": "waits", "running": "is learning", "interrupted": "was interrupted", "done": "is done",
           "stopped": "was stopped", "failed": "failed"}  # fmt: skip
-GO_ON = """From its last finished epoch: on the same CPU to the same numbers, to the last digit, as if nothing had happened.
-On another device, and on some GPUs, sums are made in another order, and the last digits differ."""
+GO_ON = """From its last finished epoch: on the same CPU to the same numbers, to the last digit, as if nothing had
+happened. On another device, and on some GPUs, sums are made in another order, and the last digits differ."""
 THEN = "Your input's maps after epoch {epoch}. Point at a cell for its number; choose a map to see it large."
 EMPTY = "There are no runs yet. Open *Retrain* in the sidebar, and start one."
 
