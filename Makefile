@@ -9,6 +9,8 @@ BUILD := $(shell nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu)
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
+# Where Python is told to keep no bytecode, as in many containers, every process compiles TensorFlow anew: 5 seconds each.
+unexport PYTHONDONTWRITEBYTECODE
 # Empty files that say what has been installed, and by their age from which state of the requirements.
 APP := $(VENV)/.installed-$(BUILD)
 TESTS := $(VENV)/.installed-tests
