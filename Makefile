@@ -9,6 +9,8 @@ BUILD := $(shell nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu)
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip
+# Where Python is told to keep no bytecode, as in many containers, every process compiles TensorFlow anew: 5 seconds each.
+unexport PYTHONDONTWRITEBYTECODE
 # Empty files that say what has been installed, and by their age from which state of the requirements.
 APP := $(VENV)/.installed-$(BUILD)
 TESTS := $(VENV)/.installed-tests
@@ -29,11 +31,11 @@ test: $(TESTS)  ## run all tests, in a real browser too; installs what they need
 	@$(BIN)/python tests/browser/proxy.py
 	@$(BIN)/python -m cnnviz datasets mnist
 	@$(BIN)/python -m pytest -rs --timeout 300 -n 2 --dist worksteal --ignore tests/faults
-	@$(BIN)/python -m pytest tests/faults -rs --timeout 300
+	@$(BIN)/python -m pytest tests/faults -rs --timeout 300 -n 2 --dist worksteal
 
 faults: $(TESTS)  ## try everything that can go wrong in a class; part of the tests (a full disk as root only)
 	@$(BIN)/python tests/browser/find_browser.py --install
-	@$(BIN)/python -m pytest tests/faults -rs --timeout 300
+	@$(BIN)/python -m pytest tests/faults -rs --timeout 300 -n 2 --dist worksteal
 
 bench: $(TESTS)  ## measure: prints JSON lines (classes of a minute each, stages of 20 s; longer ones: benchmarks/classroom.py)
 	@$(BIN)/python tests/browser/find_browser.py --install >&2

@@ -180,6 +180,7 @@ def test_one_server_is_killed_and_its_users_go_on_at_the_other(class_room, new_p
     at_epoch(page, 1)
     other.goto(page.url.removeprefix(proxy.https))
     at_epoch(other, 2)
+    other.close()
 
     # The trainer goes with its server.
     kill(killed)

@@ -1,6 +1,8 @@
 """A real Chromium: pages of three kinds, drawing on the sketchpad, and a screenshot of every page when a test fails."""
 
+import contextlib
 import re
+from collections.abc import Iterator
 
 import pytest
 from find_browser import ARGUMENTS, MISSING, find_browser
@@ -43,22 +45,21 @@ def new_page(browser, server):
 
 @pytest.fixture(scope="session")
 def kept():
-    """The window that `page` hands from test to test: in a new one the app takes twice as long to open."""
-    return {"window": None, "uses": 0}
+    """The windows that go from test to test, and how often each has: in a new one the app takes twice as long to
+    open."""
+    return {}
 
 
-@pytest.fixture
-def page(browser, server, kept, request):
-    """A laptop's window that remembers nothing of the tests before; a new one after a failure, and now and then,
-    because Chromium's memory grows with what was open in it."""
-    if not kept["window"]:
-        kept.update(window=browser.new_context(base_url=server.url, **LAPTOP).new_page(), uses=0)
-    window = kept["window"]
-    kept["uses"] += 1
+@contextlib.contextmanager
+def lent(kind: str, options: dict, browser, server, kept, request) -> Iterator[Page]:
+    """A window that remembers nothing of the tests before; a new one after a failure, and now and then, because
+    Chromium's memory grows with what was open in it."""
+    window, uses = kept.pop(kind, (None, 0))
+    if not window:
+        window = browser.new_context(base_url=server.url, **options).new_page()
     failed = request.session.testsfailed
     yield window
-    if request.session.testsfailed > failed or kept["uses"] >= USES:
-        kept["window"] = None
+    if request.session.testsfailed > failed or uses + 1 >= USES:
         window.context.close()
         return
     if window.url.startswith("http"):
@@ -66,12 +67,21 @@ def page(browser, server, kept, request):
     window.context.clear_cookies()
     window.goto("about:blank")
     window.mouse.move(0, 0)
+    kept[kind] = window, uses + 1
 
 
 @pytest.fixture
-def phone(new_page):
+def page(browser, server, kept, request):
+    """A laptop's window."""
+    with lent("laptop", LAPTOP, browser, server, kept, request) as window:
+        yield window
+
+
+@pytest.fixture
+def phone(browser, server, kept, request):
     """A phone's window, with touch."""
-    return new_page(**PHONE)
+    with lent("phone", PHONE, browser, server, kept, request) as window:
+        yield window
 
 
 @pytest.fixture
