@@ -55,6 +55,7 @@ from cnnviz.data.generator import STYLES, sketch, writer  # noqa: E402
 from cnnviz.inputs import normalise, parse_strokes, rasterise  # noqa: E402
 from cnnviz.inputs.pictures import for_network  # noqa: E402
 from cnnviz.inputs.samples import samples  # noqa: E402
+from cnnviz.training import runs  # noqa: E402
 
 MODEL = "lenet5"
 EVERY = 2.0
@@ -541,7 +542,7 @@ class Watcher(Session):
         self.seen: list[tuple[float, float]] = []
         await super().enter()
         self.doing, self.states = "opening the run", {}
-        self.query = f"run={next(Path(os.environ['CNNVIZ_RUNS']).glob('*/events.jsonl')).parent.name}"
+        self.query = f"run={runs.all_runs()[0].id}"
         await self.ask(page=self.pages["training"])
         await self.end()
 
@@ -810,6 +811,7 @@ async def watch(room: Classroom, servers: list[psutil.Process], options: argpars
     await come_and_go(room)
     teacher = Teacher(room, -1)
     await teacher.train()
+    runs.all_runs()[0].publish(True)  # for others to see
     these = Class(room, servers, 0, Watcher)
     await these.join(options.sessions)
     began, clocks = time.time(), these.clocks()

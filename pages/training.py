@@ -73,14 +73,14 @@ def show_now(run: runs.Run, slot) -> None:
     now = live if live.exists() else run.weights()
     net = run.network
     try:
-        first = read_weights(net, run.folder / "epochs" / "000.npz")
-        weights = read_weights(net, now)
-        trace = traced(model_of(net, now), current_input(net).pixels, slot, keep=False)
+        before, model = model_of(net, run.folder / "epochs" / "000.npz"), model_of(net, now)
+        kernels_then, kernels_now = before.weights(), model.weights()
+        trace = traced(model, current_input(net).pixels, slot, keep=False)
     except (WeightsError, WorkerError):
         return  # not there yet, or just being written: the next look finds it
     left, right = st.columns([3, 1], gap="large")
     with left, st.container(key="first-kernels"):
-        show_kernels(first, weights, "now")
+        show_kernels(kernels_then, kernels_now, "now")
     with right, st.container(key="live-answer"):
         label = trace.network.classes[int(trace.probabilities.argmax())]
         st.markdown("**Its answer to your input now**")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,6 +16,16 @@ COLOURS = ("#2f7fd1", "#dd7317", "#2a9d6f", "#a65bb5", "#b08900", "#6d7783")
 """One a run; readable on the light and on the dark page, and different in lightness."""
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What is drawn of one run: training images and validation images, each as x in epochs and y."""
+
+    title: str
+    epochs: int
+    training: tuple[tuple[float, ...], tuple[float, ...]]
+    validation: tuple[tuple[int, ...], tuple[float, ...]]
+
+
 def curves(stories: Mapping[str, Story], name: str, live: bool = False) -> go.Figure:
     """Loss or accuracy over the epochs: thin, of the training images; thick with points, of the validation images.
 
@@ -21,31 +33,45 @@ def curves(stories: Mapping[str, Story], name: str, live: bool = False) -> go.Fi
         stories: by title; each in a colour of its own.
         name: "loss" or "accuracy".
         live: whether it goes on; the axes then keep still.
+
+    Returns:
+        A figure that all who watch the same runs share.
     """
+    learned = []
+    for title, told in stories.items():
+        per_epoch, points = told.started.get("batches", 1), thinned(told.batches)
+        learned.append(Learned(
+            title, told.started.get("epochs", 1),
+            (tuple(point["epoch"] - 1 + point["batch"] / per_epoch for point in points),
+             tuple(point[name] for point in points)),
+            (tuple(epoch["epoch"] for epoch in told.epochs), tuple(epoch[f"val_{name}"] for epoch in told.epochs)),
+        ))  # fmt: skip
+    return _drawn(tuple(learned), name, live)
+
+
+@lru_cache(maxsize=32)  # drawing takes longer than all else that is done for somebody who watches
+def _drawn(learned: tuple[Learned, ...], name: str, live: bool) -> go.Figure:
     figure = go.Figure()
-    several = len(stories) > 1
-    for number, (title, told) in enumerate(stories.items()):
+    several = len(learned) > 1
+    for number, one in enumerate(learned):
         colour = COLOURS[number % len(COLOURS)]
-        per_epoch = told.started.get("batches", 1)
-        points = thinned(told.batches)
         figure.add_scatter(
-            x=[point["epoch"] - 1 + point["batch"] / per_epoch for point in points],
-            y=[point[name] for point in points], mode="lines", line={"color": colour, "width": 1.4}, opacity=0.8,
-            name="training images", legendgroup=title, showlegend=not several,
+            x=one.training[0], y=one.training[1], mode="lines", line={"color": colour, "width": 1.4}, opacity=0.8,
+            name="training images", legendgroup=one.title, showlegend=not several,
             hovertemplate=f"epoch %{{x:.2f}}: {name} %{{y:.4f}}<extra></extra>",
         )  # fmt: skip
         figure.add_scatter(
-            x=[epoch["epoch"] for epoch in told.epochs], y=[epoch[f"val_{name}"] for epoch in told.epochs],
-            mode="lines+markers", line={"color": colour if several else COLOURS[1], "width": 3}, marker_size=7,
-            name=html.escape(title) if several else "validation images", legendgroup=title,
+            x=one.validation[0], y=one.validation[1], mode="lines+markers",
+            line={"color": colour if several else COLOURS[1], "width": 3}, marker_size=7,
+            name=html.escape(one.title) if several else "validation images", legendgroup=one.title,
             hovertemplate=f"epoch %{{x}}: validation {name} %{{y:.4f}}<extra></extra>",
         )  # fmt: skip
-    most = max((told.started.get("epochs", 1) for told in stories.values()), default=1)
+    most = max((one.epochs for one in learned), default=1)
     figure.update_xaxes(range=[0, most * 1.02], title="epochs", fixedrange=True)
     if name == "loss":
         figure.update_yaxes(rangemode="tozero", fixedrange=True)
     else:
-        best = [epoch["val_accuracy"] for told in stories.values() for epoch in told.epochs]
+        best = [accuracy for one in learned for accuracy in one.validation[1]]
         # While it goes on the whole range, so that nothing jumps; then from where there is something to tell apart.
         low = 0.0 if live or not best else max(0.0, np.floor(min(best) * 20 - 1) / 20)
         figure.update_yaxes(range=[low, 1 + 0.02 * (1 - low)], tickformat=".0%", fixedrange=True)
