@@ -43,6 +43,7 @@ bench: $(TESTS)  ## measure: prints JSON lines (classes of a minute each, stages
 	@$(BIN)/python benchmarks/training.py
 	@$(BIN)/python benchmarks/classroom.py --seconds 60
 	@$(BIN)/python benchmarks/classroom.py --seconds 60 --training
+	@$(BIN)/python benchmarks/classroom.py --watch --seconds 20
 	@$(BIN)/python benchmarks/classroom.py --knee --sessions 40 --seconds 20
 	@$(BIN)/python benchmarks/classroom.py --knee --sessions 40 --seconds 20 --servers 2
 

@@ -38,6 +38,7 @@ OURS = ("quick-mnist", "small-fashion", "small-cifar", "small-digits")
 """The presets that the form begins with, one for each data set: the quickest that read it well."""
 RATES = [float(f"{digit}e{power}") for power in range(-5, 0) for digit in range(1, 10)] + [1.0, 3.0, 10.0]
 BATCHES = [8, 16, 32, 64, 100, 128, 256, 512, 1024, 2048, 4096]
+SHARES = [float(share) for share in range(1, 101)]
 DECAYS = [0.0, 1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1]
 STARTING = threading.Lock()
 """Held from the look whether something goes on until the next thing does."""
@@ -165,7 +166,7 @@ def fill(config: TrainingConfig) -> None:
                  "augmentation", "initializer", "seed", "precision"):  # fmt: skip
         state[f"t_{name}"] = values[name]
     state.t_device = config.device if config.device in devices() else "auto"  # it may be another computer's
-    state.t_share = max(1, round(100 * config.share))
+    state.t_share = round(100 * config.share, 6)
     state.t_preset = config.preset or OWN
     if not config.preset:
         state.t_blocks, state.t_hidden = len(config.blocks), len(config.hidden)
@@ -262,7 +263,7 @@ def asked() -> tuple[TrainingConfig, DeltaGenerator]:
     recipe = st.empty()
     blocks, hidden = own_network() if preset == OWN else ((), ())
     layers = st.container(key="train-layers")
-    share = st.slider("Share of the training images, %", 1, 100, key="t_share", **KEEP)
+    share = steps_of("Share of the training images, %", "share", SHARES)
     epochs = number("Epochs", "epochs", "epochs", 5)
     optimizer = choice("Optimizer", "optimizer", OPTIMIZERS)
     rate = steps_of("Learning rate", "learning_rate", RATES)

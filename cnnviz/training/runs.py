@@ -173,7 +173,8 @@ class Run:
             self.folder.rename(gone)
         except OSError as error:
             raise RunError(f"The run can't be deleted: {error.strerror}.") from error
-        shutil.rmtree(gone, ignore_errors=True)
+        for left in gone.parent.glob(".*.deleted"):  # and what a kill has left of others
+            shutil.rmtree(left, ignore_errors=True)
         with _reading:
             _stories.pop(self.folder / "events.jsonl", None)
         forget()

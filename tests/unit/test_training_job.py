@@ -298,8 +298,10 @@ def test_titles_owners_and_folders():
     for forged in ("../../etc", "", ".", run.id + "/..", "20261121-130802-3f6g", "x" * 10_000):
         with pytest.raises(runs.RunError):
             runs.find(forged)
+    (runs.runs_folder() / ".20260101-000000-abcd.deleted" / "epochs").mkdir(parents=True)  # left by a kill
     runs.find(run.id).delete()
     assert runs.all_runs() == []
+    assert not list(runs.runs_folder().glob(".*"))
     with pytest.raises(runs.RunError):
         runs.story(run)
 
@@ -390,7 +392,7 @@ def test_runs_are_listed_again_when_something_changes_here_and_soon_when_elsewhe
     shutil.rmtree(there)
     assert runs.all_runs() == [renamed]
     before = runs.disk_bytes()
-    (first.folder / "weights.npz").write_bytes(b"x" * 1_000, True)
+    (first.folder / "weights.npz").write_bytes(b"x" * 1_000)
     with monkeypatch.context() as patch:
         patch.setattr(runs, "find", None)  # nobody looks at each again
         assert runs.all_runs() == [renamed]
