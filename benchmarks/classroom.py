@@ -4,7 +4,6 @@
     python benchmarks/classroom.py --training             # the same while one of them trains a network
     python benchmarks/classroom.py --knee --seconds 30    # more and more, until the 95th percentile passes one second
     python benchmarks/classroom.py --knee --servers 2     # the same, every other session at a second server
-    python benchmarks/classroom.py --watch                # all look on while a network learns: how late is the curve
     python benchmarks/classroom.py --watch                # all watch a network learn: how far behind are its curves
     python benchmarks/classroom.py --soak                 # half an hour of 10 that also change pages and upload
     python benchmarks/classroom.py --steps 1              # one of them takes steps of learning instead of drawing

@@ -20,8 +20,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from cnnviz.devices import training_settings
 from cnnviz.nets.quiet import import_keras
 
+os.environ.update(training_settings())  # as the app trains
 keras = import_keras()
 
 from cnnviz import data  # noqa: E402
@@ -145,11 +147,11 @@ def images_a_second() -> Iterator[dict]:
 
 def calls() -> Iterator[dict]:
     """What it gains to take several batches in one call into the backend: lenet5, batches of 32."""
-    backend, config = keras.backend.backend(), TrainingConfig(preset="lenet5", epochs=1 + TURNS, batch_size=32)
-    if backend not in job.STEPS_AT_ONCE:
-        return
+    config = TrainingConfig(preset="lenet5", epochs=1 + TURNS, batch_size=32)
     many = learner(config)[0]
-    with patch.dict(job.STEPS_AT_ONCE, {backend: 1}):
+    if many.at_once == 1:
+        return
+    with patch.dict(job.STEPS_AT_ONCE, {keras.backend.backend(): 1}):
         one = learner(config)[0]
     turns = [(seconds_of(one, 2 + turn), seconds_of(many, 2 + turn)) for turn in range(TURNS)]
     yield line(f"{many.at_once}_batches_a_call_by_1", "x", [alone / together for alone, together in turns])

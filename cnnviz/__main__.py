@@ -228,6 +228,7 @@ def explain(options: argparse.Namespace) -> int:
     if isinstance(pixels, str):
         complain(f"{options.file}: {pixels}")
         return 1
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whose numbers these are
     from cnnviz.trace.tracer import trace
 
     values = trace(shipped(network), pixels[None])[0]
@@ -410,7 +411,7 @@ def train(options: argparse.Namespace) -> int:
         if os.environ.get("CNNVIZ_DEBUG"):
             raise
     told = runs.story(run)
-    if told.state == "failed":
+    if "test_accuracy" not in told.end:
         complain(told.message)
         return 1
     print("test_accuracy", f"{told.end['test_accuracy']:.4f}", sep="\t")

@@ -11,9 +11,16 @@ GPU_SETTINGS = {
     "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # numbers the GPUs as nvidia-smi does; else the fastest comes first
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # takes of a GPU's memory what is needed; else most of it at once
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the same for JAX
-    "XLA_FLAGS": "--xla_gpu_deterministic_ops=true",  # sums in one order: equal to the last digit, and no slower
 }
-"""Environment variables of whatever trains; those that are set stay."""
+IN_ORDER = "--xla_gpu_deterministic_ops"
+"""Has XLA make sums in one order: equal to the last digit, and no slower."""
+
+
+def gpu_settings() -> dict[str, str]:
+    """The environment variables of whatever may train on a GPU; those that are set stay, and flags are added to."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    settings = {name: os.environ.get(name, value) for name, value in GPU_SETTINGS.items()}
+    return settings | {"XLA_FLAGS": flags if IN_ORDER in flags else f"{flags} {IN_ORDER}=true".strip()}
 
 
 @cache
@@ -37,16 +44,15 @@ def threads(cores: int) -> int:
 
 
 def training_settings() -> dict[str, str]:
-    """The environment variables of a process that trains: GPU_SETTINGS, and those that have TensorFlow, and whatever
-    uses OpenMP, keep to so many threads; those that are set stay.
+    """The environment variables of a process that trains: those for GPUs, and those that have TensorFlow, and
+    whatever uses OpenMP, keep to so many threads; those that are set stay.
 
     With another number of threads sums are made in another order, and the last digits differ: all training on this
     computer, from the page or the command line, takes the same number.
     """
     number = str(threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
     names = "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"
-    settings = GPU_SETTINGS | dict.fromkeys(names, number)
-    return {name: os.environ.get(name, value) for name, value in settings.items()}
+    return gpu_settings() | {name: os.environ.get(name, number) for name in names}
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -157,8 +157,10 @@ def show_image(step: OneStep, rate: float, number: int) -> None:
         answer = before.answers[number]
         caption = "no answer" if answer == NO_ANSWER else f"read as {NETWORK.classes[answer]}"
         gallery("chosen-image", {str(number): (caption, step.images[number])}, size=84)
+        # Computed from the logits, so that it is there where float32 holds no such probability.
+        spelt = f"−ln {exact(probability)}" if probability else "here one too small for float32"
         st.markdown(
-            f"Its cross-entropy is −ln of the probability of its label, −ln {exact(probability)}:"
+            f"Its cross-entropy is −ln of the probability of its label, {spelt}:"
             f"\n#### {exact(loss)} → {exact(after.losses[number])}\n"
             f"The batch's loss is the mean of {len(step.labels)} such numbers. This image adds "
             f"{rough(loss)} / {len(step.labels)} = {rough(loss / len(step.labels))} to the {rough(before.loss)} before "

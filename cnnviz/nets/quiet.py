@@ -69,6 +69,6 @@ def import_keras() -> ModuleType:
 def _imported() -> ModuleType:
     import keras
 
-    if keras.backend.backend() != "tensorflow":
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         keras.utils.set_random_seed(0)  # which looks for TensorFlow, and here once for all does not find it
     return keras

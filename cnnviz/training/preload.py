@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from cnnviz.devices import GPU_SETTINGS
+from cnnviz.devices import gpu_settings
 from cnnviz.nets.quiet import import_keras
 
 
@@ -17,6 +17,6 @@ def dask_setup(worker: Any) -> None:
     if worker.state.nthreads != 1:
         raise ValueError("Training is not thread safe: start the worker with --nthreads 1, and --nworkers for more.")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.update({name: os.environ.get(name, value) for name, value in GPU_SETTINGS.items()})
+    os.environ.update(gpu_settings())
     os.environ["CNNVIZ_WORKER"] = str(worker.name)
     import_keras()

@@ -45,6 +45,15 @@ def test_steps_are_taken_undone_and_begun_anew():
     app.select_slider[0].set_value(10.0).run()
     assert "too far" in app.warning[0].value
     assert losses(app).split(" → ")[0] == first.split(" → ")[0]
+    # The label's probability is 0 in float32 after it; its logarithm is taken from the logits.
+    button(app, "Take the step").click().run()
+    step = app.session_state.one_step[1]
+    worst = step.before.losses.argmax()
+    assert step.before.probabilities[worst][step.labels[worst]] == 0
+    assert np.isfinite(step.before.losses[worst])
+    text = next(text.value for text in app.markdown if "cross-entropy is" in text.value)
+    assert "too small for float32" in text
+    assert "−ln 0" not in text
     assert not app.exception
 
 

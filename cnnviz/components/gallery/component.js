@@ -40,7 +40,7 @@ export default function gallery({ data, parentElement, setTriggerValue }) {
     }
     return item;
   }));
-  if (focused >= 0) box.children[focused]?.focus();
+  if (focused >= 0) box.children[focused]?.focus({ preventScroll: true });
   box.onkeydown = chosen === null ? null : (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const next = by && box.children[[...box.children].indexOf(event.target) + by];
