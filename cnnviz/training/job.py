@@ -33,7 +33,7 @@ from cnnviz.nets.weights import Weights, read_weights, write_weights
 from cnnviz.training import sketches
 from cnnviz.training.augment import Labelled, changed
 from cnnviz.training.config import TrainingConfig
-from cnnviz.training.runs import BEAT, Log, Run, beat, believed, story
+from cnnviz.training.runs import BEAT, NOT_BEGUN, Log, Run, beat, believed, story
 
 VALIDATION = 12
 """One in so many training images is set aside to validate on; always the same ones."""
@@ -367,7 +367,7 @@ def train(config: TrainingConfig, run: Run, heard: Callable[[dict[str, Any]], No
     try:
         _train(config, run, say)
     except Stopped:
-        say("stopped", message="Stopped before it began.")
+        say("stopped", message=NOT_BEGUN)
     except (Failure, data.DataError) as error:
         say("failed", message=str(error), hopeless=isinstance(error, Diverged))
     except OSError as error:

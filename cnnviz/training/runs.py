@@ -60,6 +60,7 @@ LETTING_GO = 2.0
 ENDINGS = ("done", "stopped", "failed")
 MAX_TITLE = 60
 """Characters of a run's name."""
+NOT_BEGUN = "Stopped before it began."
 CLEARED = "A teacher has cleared the queue before it began: ask whether it may go on."
 GONE = "There is no such run: it may have been deleted, or is not published."
 NOT_KEPT = "The run can't be kept in {} ({}): make room, or choose another folder with CNNVIZ_RUNS."
