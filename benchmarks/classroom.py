@@ -462,15 +462,26 @@ class Wanderer(Session):
 
     async def look_elsewhere(self) -> None:
         """Open another page, and come back to the sketchpad."""
+        await self.look_at(self.random.choice([page for page in self.pages.values() if page != self.page]))
+
+    async def look_at(self, page: str) -> None:
         here, states = self.page, self.states
         self.doing = "another page"
         self.states = {}
-        await self.ask(page=self.random.choice([page for page in self.pages.values() if page != here]))
+        await self.ask(page=page)
         await self.end()
         await asyncio.sleep(self.random.uniform(0.5, EVERY))
         self.states = states
         await self.ask(page=here)
         await self.end()
+
+    async def look_everywhere(self) -> None:
+        """Come in, see every page, have a picture read, and go."""
+        await self.enter()
+        for page in [page for page in self.pages.values() if page != self.page]:
+            await self.look_at(page)
+        await self.upload()
+        await self.leave()
 
     async def upload(self) -> None:
         """Have a picture read, and come back to the sketchpad."""
@@ -792,17 +803,27 @@ async def knee(room: Classroom, servers: list[psutil.Process], options: argparse
 async def soak(room: Classroom, servers: list[psutil.Process], options: argparse.Namespace) -> AsyncIterator[dict]:
     """Sessions that change pages and upload pictures as well: does any process grow?"""
     await come_and_go(room)
+    await Wanderer(room, 0).look_everywhere()  # what is loaded once is no growth
     these = Class(room, servers, options.steps, Wanderer)
     await these.join(options.sessions)
-    found = {"start": memory(servers)}
+    found, highest = {"start": memory(servers)}, {}
+
+    async def look() -> None:
+        while True:
+            for name, megabytes in memory(servers).items():
+                highest[name] = max(megabytes, highest.get(name, 0))
+            await asyncio.sleep(SETTLED)
+
+    looking = asyncio.create_task(look())
     for part in "middle", "end":
         yield await these.measure(f"soak_to_the_{part}", options.seconds / 2)
         found[part] = memory(servers)
+    looking.cancel()
     await these.leave()
-    for name in dict.fromkeys(name for one in found.values() for name in one):
+    for name in highest:
         each = {part: one.get(name) for part, one in found.items()}  # a learner is only there while it is asked
         growth = round(each["end"] / each["middle"], 3) if each["end"] and each["middle"] else None
-        yield {"name": f"soak_memory_{name}", "unit": "MB", **each, "by_middle": growth}
+        yield {"name": f"soak_memory_{name}", "unit": "MB", **each, "highest": highest[name], "by_middle": growth}
 
 
 async def watch(room: Classroom, servers: list[psutil.Process], options: argparse.Namespace) -> AsyncIterator[dict]:

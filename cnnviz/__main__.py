@@ -426,7 +426,7 @@ def reproduce(options: argparse.Namespace) -> int:
     from cnnviz.training.recipes import reproduce
 
     bar, status = Bar(), 0
-    print("preset", "published", "ours", "epochs", "seconds", sep="\t", flush=True)
+    print("preset", "published", "ours", "after the last epoch", "epochs", "seconds", sep="\t", flush=True)
     for name in names:
         try:
             row = reproduce(name, options.ship, bar.hear)
@@ -435,7 +435,8 @@ def reproduce(options: argparse.Namespace) -> int:
             status = 1
             continue
         published = "" if row.published is None else f"{row.published:.4f}"
-        print(row.name, published, f"{row.accuracy:.4f}", row.epochs, f"{row.seconds:.0f}", sep="\t", flush=True)
+        print(row.name, published, f"{row.accuracy:.4f}", f"{row.last:.4f}", row.epochs, f"{row.seconds:.0f}", sep="\t",
+              flush=True)  # fmt: skip
     return status
 
 

@@ -25,13 +25,30 @@ def gpu_settings() -> dict[str, str]:
 
 @cache
 def gpus() -> list[str]:
-    """The names of the NVIDIA GPUs, in the driver's order; empty where there is none."""
+    """The names of the NVIDIA GPUs that this process may use, in the order in which it numbers them."""
     try:
-        said = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True,
+        said = subprocess.run(["nvidia-smi", "--query-gpu=uuid,name", "--format=csv,noheader"], capture_output=True,
                               text=True, timeout=10, check=True).stdout  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return []
-    return [line.strip() for line in said.splitlines() if line.strip()]
+    return visible([line.strip().split(", ", 1) for line in said.splitlines() if ", " in line])
+
+
+def visible(there: list[list[str]]) -> list[str]:
+    """Of (UUID, name) of all GPUs the names of those that CUDA_VISIBLE_DEVICES leaves, in its order.
+
+    As CUDA reads it: numbers, or beginnings of UUIDs; what comes after one that is not there is not seen either.
+    """
+    asked = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if asked is None:
+        return [name for _, name in there]
+    names = []
+    for one in asked.replace(" ", "").split(","):
+        found = [gpu for number, gpu in enumerate(there) if one == str(number) or (one and gpu[0].startswith(one))]
+        if len(found) != 1:
+            break
+        names.append(found[0][1])
+    return names
 
 
 def threads(cores: int) -> int:

@@ -81,7 +81,7 @@ def stop_button(run: runs.Run, told: runs.Story, key: str) -> None:
     try:
         run.stop()
         if told.state == "waiting" and TRAINERS.withdraw(run):
-            runs.say_stopped(run, runs.NOT_BEGUN)
+            runs.say_stopped(run, runs.STOPPED_WAITING)
     except runs.RunError as error:
         st.error(f"It can't be stopped: {error}", icon=":material/error:")
     else:

@@ -78,7 +78,7 @@ class Bringer:
         for run in held:
             run.stop(after=0)
             if self.trainers.withdraw(run):
-                runs.say_stopped(run, runs.NOT_BEGUN)
+                runs.say_stopped(run, runs.STOPPED_WAITING)
         return bool(held)
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from cnnviz.components.kernels import Panel
 from cnnviz.figures import chances, losses_by_rate, losses_so_far
 from cnnviz.session import START_UP, selected_model
 from cnnviz.training.one_step import (
+    BATCH,
     LIMIT,
     NETWORK,
     NO_ANSWER,
@@ -136,14 +137,20 @@ def show_batch(step: OneStep, rate: float) -> int:
         picked = gallery("batch-images", pictures, size=32, pick=True, chosen=str(shown))
     if picked is not None and int(picked) != shown:
         state.step_image = step.history, int(picked)
+        st.query_params["step_image"] = picked
         st.rerun()
     return shown
 
 
 def chosen_image(step: OneStep) -> int:
-    """The image that was picked of this step's batch, else the one with the largest loss."""
+    """The image that was picked of this step's batch, or that a link names, else the one with the largest loss."""
+    if state.linked_image is not None:
+        state.step_image, state.linked_image = (step.history, state.linked_image), None
     history, number = state.get("step_image", (None, 0))
-    return number if history == step.history else int(step.before.losses.argmax())
+    if history == step.history:
+        return number
+    st.query_params.pop("step_image", None)
+    return int(step.before.losses.argmax())
 
 
 def show_image(step: OneStep, rate: float, number: int) -> None:
@@ -324,6 +331,8 @@ def page() -> None:
 if "taken" not in state:
     state.taken = from_link(st.query_params.get("steps", ""))
     state.step_bind = dict.fromkeys(LINKED, "query-params")
+    linked = st.query_params.get("step_image", "")
+    state.linked_image = int(linked) if re.fullmatch("[0-9]{1,3}", linked) and int(linked) < BATCH else None
     for name, pattern in LINKED.items():
         if name in st.query_params and not re.fullmatch(pattern, st.query_params[name]):
             state.step_bind[name] = None

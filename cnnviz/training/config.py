@@ -153,7 +153,7 @@ class TrainingConfig:
             largest = max(zip(network.parameters(), network.layers, strict=True), key=lambda pair: pair[0])[1].name
             raise ConfigError(f"This network has {count:,} parameters, and {LIMITS['parameters'][1]:,} are the most. "
                               f"Most are in {largest}: give it fewer units or filters, or pool before it.")  # fmt: skip
-        each = prod(network.input_shape) + sum(map(prod, network.shapes()))
+        each = values(network)
         if each * self.batch_size > LIMITS["values"][1]:
             raise ConfigError(f"A batch of {self.batch_size:,} makes {each * self.batch_size:,} numbers, and "
                               f"{LIMITS['values'][1]:,} are the most: choose a batch size of at most "
@@ -162,6 +162,11 @@ class TrainingConfig:
     def as_json(self) -> dict[str, Any]:
         """What `from_json` reads."""
         return asdict(self)
+
+
+def values(network: Network) -> int:
+    """How many numbers all layers put out for one image, itself counted too."""
+    return prod(network.input_shape) + sum(map(prod, network.shapes()))
 
 
 def fitting(dataset: str) -> list[str]:

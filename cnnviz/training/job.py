@@ -32,8 +32,8 @@ from cnnviz.nets.layers import Network
 from cnnviz.nets.weights import Weights, read_weights, write_weights
 from cnnviz.training import sketches
 from cnnviz.training.augment import Labelled, changed
-from cnnviz.training.config import TrainingConfig
-from cnnviz.training.runs import BEAT, NOT_BEGUN, Log, Run, beat, believed, story
+from cnnviz.training.config import LIMITS, TrainingConfig, values
+from cnnviz.training.runs import BEAT, STOPPED_WAITING, Log, Run, beat, believed, story
 
 VALIDATION = 12
 """One in so many training images is set aside to validate on; always the same ones."""
@@ -42,7 +42,7 @@ SAY = 0.2
 KEEP_BYTES = 200_000_000
 """What the weights of all epochs may take; of a network too large for that, every second, third, ... epoch is kept."""
 AT_ONCE = 1_000
-"""Images that are validated or tested in one batch."""
+"""Images that are validated or tested in one batch, at most: as few as LIMITS["values"] allows."""
 STEPS_AT_ONCE = {"tensorflow": 16, "jax": 64}
 """Batches in one call into the backend, at most: a small network's batch takes less time than a call. PyTorch knows
 only 1, and so does JAX on a CPU, which computes slower within a loop."""
@@ -65,6 +65,12 @@ class Stopped(Exception):
 
 class Diverged(Failure):
     """The loss is no number any more, and would be none again."""
+
+    @classmethod
+    def at(cls, loss: float, place: str, config: TrainingConfig) -> Diverged:
+        """With its sentence."""
+        return cls(f"The loss became {loss} in {place}: choose a learning rate below {config.learning_rate:g} and "
+                   "start again.")  # fmt: skip
 
 
 class Damaged(ValueError):
@@ -154,6 +160,11 @@ def device(config: TrainingConfig) -> tuple[str, str]:
     return wanted, gpus()[number] if number < len(gpus()) else wanted
 
 
+def at_once(network: Network) -> int:
+    """How many images are validated or tested in one batch."""
+    return int(min(AT_ONCE, LIMITS["values"][1] // values(network)))
+
+
 def steps_at_once(network: Network, config: TrainingConfig, batches: int, on_cpu: bool) -> int:
     """How many batches of an epoch go into one call: on a CPU as many as it does in a part of a second."""
     most = STEPS_AT_ONCE.get(keras.backend.backend(), 1)
@@ -191,7 +202,7 @@ class Trainer:
         self, config: TrainingConfig, network: Network, train: Labelled, validation: Labelled, drawn: Labelled | None
     ) -> None:
         keras.utils.set_random_seed(config.seed)
-        self.config, self.train_set, self.validation = config, train, validation
+        self.config, self.train_set, self.validation, self.judged = config, train, validation, at_once(network)
         self.sketches = lambda: drawn
         self.helper, self.coming = ThreadPoolExecutor(1), {}
         self.model = build(network, config.initializer, config.seed)
@@ -273,7 +284,7 @@ class Trainer:
     def validate(self) -> dict[str, float]:
         """Loss and accuracy on the validation images."""
         numbers = np.arange(len(self.validation[0]), dtype=np.int32)
-        loss, accuracy = self.judge.evaluate(numbers, self.validation[1], AT_ONCE, verbose=0)
+        loss, accuracy = self.judge.evaluate(numbers, self.validation[1], self.judged, verbose=0)
         return {"val_loss": float(loss), "val_accuracy": float(accuracy)}
 
 
@@ -296,8 +307,7 @@ class Reporter(keras.callbacks.Callback):
         if now - self.before < SAY and done < self.trainer.batches:
             return
         if not np.isfinite(logs["loss"]):
-            raise Diverged(f"The loss became {logs['loss']} in epoch {self.number}, batch {done}: choose a learning "
-                           f"rate below {self.trainer.config.learning_rate:g} and start again.")  # fmt: skip
+            raise Diverged.at(logs["loss"], f"epoch {self.number}, batch {done}", self.trainer.config)
         # Keras gives means since the epoch began; a curve wants those since the last point.
         count = done - self.batch
         sums = {name: logs[name] * done for name in self.sums}
@@ -330,6 +340,17 @@ def save_weights(trainer: Trainer, file: Path) -> None:
     """The network's weights now."""
     with renamed(file) as partial:
         write_weights(partial, weights_of(trainer.model))
+
+
+def kept_weights(run: Run, epoch: dict[str, Any]) -> Path:
+    """Where the weights after an epoch are kept."""
+    return run.folder / "epochs" / f"{epoch['epoch']:03d}.npz"
+
+
+def copy(file: Path, onto: Path) -> None:
+    """A copy in the place of a file: the old one is there until it is whole."""
+    with renamed(onto) as partial:
+        shutil.copy(file, partial)
 
 
 def train(config: TrainingConfig, run: Run, heard: Callable[[dict[str, Any]], None] = lambda event: None) -> str:
@@ -367,7 +388,7 @@ def train(config: TrainingConfig, run: Run, heard: Callable[[dict[str, Any]], No
     try:
         _train(config, run, say)
     except Stopped:
-        say("stopped", message=NOT_BEGUN)
+        say("stopped", message=STOPPED_WAITING)
     except (Failure, data.DataError) as error:
         say("failed", message=str(error), hopeless=isinstance(error, Diverged))
     except OSError as error:
@@ -438,6 +459,8 @@ def _train(config: TrainingConfig, run: Run, say: Callable[..., None]) -> None:
         keep_every = 1 + 4 * trainer.model.count_params() * config.epochs // KEEP_BYTES
         reporter = Reporter(run, trainer, say)
         best = story(run).best
+        if best and (kept := kept_weights(run, best)).exists():  # it may have been killed with a better epoch's
+            copy(kept, run.folder / "weights.npz")
         for number in range(finished + 1, config.epochs + 1):
             if number > 1 and run.is_to_stop(number - 1):
                 break
@@ -445,22 +468,25 @@ def _train(config: TrainingConfig, run: Run, say: Callable[..., None]) -> None:
             facts = trainer.epoch(number, reporter)
             if reporter.stopped and number > 1:
                 break
+            if not np.isfinite(facts["val_loss"]):  # of the very last batch's step nothing else is heard
+                raise Diverged.at(facts["val_loss"], f"the validation of epoch {number}", config)
             facts = {"epoch": number, **facts, "seconds": round(time.monotonic() - start, 3)}
+            passed = best
             if not best or (facts["val_accuracy"], -facts["val_loss"]) > (best["val_accuracy"], -best["val_loss"]):
                 best = facts
-                save_weights(trainer, run.folder / "weights.npz")
-            if number % keep_every == 0 or number == config.epochs:
-                save_weights(trainer, run.folder / "epochs" / f"{number:03d}.npz")
+            if best is facts or number % keep_every == 0 or number == config.epochs:
+                save_weights(trainer, kept_weights(run, facts))
+            if best is facts:
+                copy(kept_weights(run, best), run.folder / "weights.npz")
             if not reporter.stopped:  # a first epoch that was cut short is not gone on from
                 trainer.save(run.folder / "checkpoint.npz", facts)
             # Only now is the epoch finished: all that going on from it takes is there.
             say("epoch", **facts)
+            if best is facts and passed and passed["epoch"] % keep_every:  # kept while it was the best
+                kept_weights(run, passed).unlink(missing_ok=True)
             if reporter.stopped:
                 break
         del trainer, reporter  # and with them what they hold on the device
-        kept = run.folder / "epochs" / f"{best['epoch']:03d}.npz"
-        if not kept.exists():  # where not every epoch is kept, the best one is
-            shutil.copy(run.folder / "weights.npz", kept)
         keras.config.set_dtype_policy("float32")
         result = finish(network, run, read_weights(network, run.folder / "weights.npz"), test)
     (run.folder / "live.npz").unlink(missing_ok=True)
@@ -472,9 +498,9 @@ def _train(config: TrainingConfig, run: Run, say: Callable[..., None]) -> None:
 
 def answers(network: Network, weights: Weights, images: np.ndarray) -> tuple[keras.Model, np.ndarray]:
     """The network with these weights, and its probabilities: uint8 (n, h, w, channels) to float32 (n, classes)."""
-    model = build(network)
+    model, size = build(network), at_once(network)
     set_weights(model, weights)
-    batches = (images[start : start + AT_ONCE] / np.float32(255) for start in range(0, len(images), AT_ONCE))
+    batches = (images[start : start + size] / np.float32(255) for start in range(0, len(images), size))
     return model, np.concatenate([keras.ops.convert_to_numpy(model(batch, training=False)) for batch in batches])
 
 

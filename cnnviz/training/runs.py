@@ -60,7 +60,7 @@ LETTING_GO = 2.0
 ENDINGS = ("done", "stopped", "failed")
 MAX_TITLE = 60
 """Characters of a run's name."""
-NOT_BEGUN = "Stopped before it began."
+STOPPED_WAITING = "Stopped while it waited."
 CLEARED = "A teacher has cleared the queue before it began: ask whether it may go on."
 GONE = "There is no such run: it may have been deleted, or is not published."
 NOT_KEPT = "The run can't be kept in {} ({}): make room, or choose another folder with CNNVIZ_RUNS."
@@ -576,8 +576,10 @@ def _parsed(file: Path, read: int, told: Story) -> tuple[Story, int]:
                         told.batches = told.batches[::2]
                 case "epoch" if not told.epochs or event["epoch"] > told.epochs[-1]["epoch"]:
                     told.epochs.append(event)
+                    if told.best is event:  # what was measured are the weights of an epoch that is the best no more
+                        told.last = {}
                 case "waiting":
-                    told = replace(told, asked_again=True, last=told.last | told.end, end={}, message="")
+                    told = replace(told, asked_again=True, last=told.last | told.end, end={}, download={}, message="")
                 case "done" | "stopped" | "failed":
                     # Who went on and was stopped before it began keeps the results that there were.
                     told.end, told.message = told.last | event, event.get("message", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import loky
@@ -40,10 +41,11 @@ def kept(progress: Callable[[int, int], None] = lambda done, of: None) -> tuple[
     except Exception:  # not there yet, or damaged, which raises almost anything
         images, labels = draw(COUNT, SEED, progress)
     partial = file.with_name(f".{file.name}")
-    try:
-        with partial.open("wb") as opened:
-            np.savez(opened, images=images, labels=labels)
-        partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # a folder that is full or can't be written: they are drawn again next time
+        try:
+            with partial.open("wb") as opened:
+                np.savez(opened, images=images, labels=labels)
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
     return images, labels

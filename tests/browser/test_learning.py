@@ -75,6 +75,7 @@ def test_an_image_and_a_unit_are_chosen_by_pointer_and_by_key(page):
     images.nth(5).press("Enter")
     expect(images.nth(5)).to_have_attribute("aria-pressed", "true")
     expect(images.nth(5)).to_be_focused()  # still, when the pictures have been drawn again
+    page.wait_for_url(re.compile("step_image=5"))
     expect(losses).not_to_have_text(first)
     # A unit: its steepest gradient is the number that stood in the picture of all.
     units = page.locator("[data-map=units]")

@@ -35,6 +35,8 @@ FORGED = {
     "steps": ["_".join(["0.1x999"] * 2_000), HTML, "0.1x", "x5", "nan", "1e400", "_", "0.1x201"],
     "step_seed": ["9" * 400, HTML, "1e400", "-1", "nan", "", "0.5", "inf"],
     "step_filter": ["inf", HTML, "1e400", "-1", "nan", "", "99", "9" * 400],
+    "step_unit": ["1024", HTML, "1e400", "-1", "nan", "", "1.5", "9" * 400],
+    "step_image": ["128", HTML, "1e400", "-1", "nan", "", "1.5", "9" * 400],
     "step_rate": ["nan", HTML, "1e400", "-1", "0", "", "inf", "10"],
     "step_by": ["adam", HTML, "adamw", "", "nan", "sgd", ["adam", "sgd"], "x" * 1_000],
     "step_layer": ["conv2", HTML, "conv3", "", "conv2", "nan", "conv2", "logits"],

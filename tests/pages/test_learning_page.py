@@ -127,6 +127,19 @@ def test_a_link_names_a_unit(unit, expected):
 
 
 @HERE
+@pytest.mark.parametrize(("image", "named"), [("127", True), ("0", True), ("128", False), ("-3", False), ("x", False)])
+def test_a_link_names_an_image_of_the_batch(image, named):
+    app = learning(step_image=image)
+    assert not app.exception
+    step = app.session_state.one_step[1]
+    shown = int(image) if named else int(step.before.losses.argmax())
+    assert f"a {step.labels[shown]}" in next(text.value for text in app.markdown if "one image" in text.value)
+    assert ("step_image" in app.query_params) == named
+    button(app, "Take the step").click().run()  # the next batch has other images
+    assert "step_image" not in app.query_params
+
+
+@HERE
 def test_a_worker_that_is_lost_at_a_unit_is_told_of(monkeypatch):
     app = learning()
     monkeypatch.setattr(LEARNER, "one_step", lost)

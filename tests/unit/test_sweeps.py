@@ -130,7 +130,7 @@ def test_the_better_half_goes_on_and_who_failed_or_was_stopped_is_left_behind():
     assert now.seconds_left(1) == 12
     assert now.seconds_left(2) == 6
     six.stop()
-    runs.Log(six.folder).say("stopped", message="Stopped before it began.")
+    runs.Log(six.folder).say("stopped", message=runs.STOPPED_WAITING)
     now = sweeps.standing(sweep)
     assert (now.rung, now.contenders, now.needed) == (1, [one, two, three], [one, two, three])
     assert now.halved == {four.id: 1, five.id: 1, six.id: 1}

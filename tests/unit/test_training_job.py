@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -153,9 +154,34 @@ def test_stop_keeps_the_best_so_far_and_it_can_go_on(finished):
     assert len(told.epochs) == 2
     assert told.end["test_accuracy"] > 0.1
     assert told.end["epoch"] == told.best["epoch"]
+    # Killed when a third epoch's weights were there and nothing was said of it yet; then stopped before that epoch.
+    shutil.copy(run.folder / "epochs" / "000.npz", run.folder / "weights.npz")
+    runs.ask_again(run)
+    assert here(run, lambda event: event["event"] == "started" and run.stop()) == "stopped"
+    assert runs.story(run).end["test_loss"] == told.end["test_loss"]
     runs.ask_again(run)
     assert here(run) == "done"
     assert curve(run) == curve(finished)
+
+
+def test_results_are_those_of_the_best_epoch_or_there_are_none():
+    for accuracy, still in ((0.4, True), (0.6, False)):
+        run = runs.create(SMALL)
+        log = runs.Log(run.folder)
+
+        def epoch(number, accuracy, log=log):
+            log.say("epoch", epoch=number, loss=1.0, accuracy=0.5, val_loss=1.0, val_accuracy=accuracy, seconds=1.0)
+
+        log.say("download", what="digits", done=1, of=2)
+        log.say("started", batches=9, batch_size=32, epochs=4, from_epoch=0, device="CPU", backend="tensorflow")
+        epoch(1, 0.5)
+        log.say("stopped", epoch=1, test_accuracy=0.5, test_loss=1.0)
+        log.say("waiting")
+        assert not runs.story(run).download
+        log.say("started", batches=9, batch_size=32, epochs=4, from_epoch=1, device="CPU", backend="tensorflow")
+        epoch(2, accuracy)
+        log.say("failed", message="The disk is full.")
+        assert ("test_accuracy" in runs.story(run).end) == still
 
 
 def test_the_same_images_validate_every_run_and_none_of_them_is_learned_from():
@@ -196,28 +222,44 @@ def test_where_not_every_epoch_is_kept_the_best_one_is(monkeypatch):
     import cnnviz.training.job as training_job
 
     monkeypatch.setattr(training_job, "KEEP_BYTES", 30_000)
-    run = runs.create(replace(SMALL, seed=5))
+    run = runs.create(replace(SMALL, seed=5, precision="mixed_float16"))
     assert here(run) == "done"
+    assert "trained with 32 bits" in runs.story(run).notes[0]
+    every = 1 + 4 * sum(run.network.parameters()) * 4 // 30_000
     best = runs.story(run).end["epoch"]
     assert set(run.epochs()) < {0, 1, 2, 3, 4}
-    assert {0, best, 4} <= set(run.epochs())
+    assert set(run.epochs()) == {0, best, 4} | set(range(0, 5, every))
     of_epoch, of_run = (read_weights(run.network, run.weights(epoch)) for epoch in (best, None))
     assert np.array_equal(of_epoch["conv1"][0], of_run["conv1"][0])
 
 
-def test_a_loss_that_is_no_number_is_told_in_a_sentence(monkeypatch):
-    import keras
+@pytest.mark.parametrize("late", [False, True])
+def test_a_loss_that_is_no_number_is_told_in_a_sentence(late, monkeypatch):
+    from cnnviz.training.job import Trainer
 
-    class Broken(keras.losses.SparseCategoricalCrossentropy):
-        def call(self, *given):
-            return super().call(*given) * float("inf")
-
-    monkeypatch.setattr(keras.losses, "SparseCategoricalCrossentropy", Broken)
-    run = runs.create(replace(SMALL, optimizer="sgd", learning_rate=10.0, schedule="constant"))
+    # Nothing in it that would die before it explodes, as ReLU may.
+    config = TrainingConfig("digits", preset="", blocks=(Block(16, 3, activation="linear"),), optimizer="momentum",
+                            hidden=(Hidden(32, activation="linear"),), learning_rate=10.0)  # fmt: skip
+    if late:  # the very last step is one too far
+        config = replace(config, learning_rate=1e-3, epochs=1)
+        monkeypatch.setattr(Trainer, "validate", lambda self: {"val_loss": float("nan"), "val_accuracy": 0.1})
+    run = runs.create(config)
     assert here(run) == "failed"
-    assert "The loss became nan" in runs.story(run).message
+    assert re.match("The loss became (nan|inf) in ", runs.story(run).message)
     assert runs.story(run).end["hopeless"]  # it would become that again: the page does not offer to go on
-    assert "choose a learning rate below 10" in runs.story(run).message
+    assert f"choose a learning rate below {config.learning_rate:g}" in runs.story(run).message
+
+
+def test_no_more_images_are_validated_at_once_than_a_batch_may_hold():
+    from cnnviz.training.config import LIMITS, values
+    from cnnviz.training.job import AT_ONCE, at_once
+    from cnnviz.training.recipes import RECIPES
+
+    assert at_once(RECIPES["book-cifar"].network()) == AT_ONCE
+    wide = TrainingConfig("cifar10", preset="", blocks=(Block(256, 3, pool="none"),) * 3, hidden=(), batch_size=32)
+    wide.check()
+    most = LIMITS["values"][1]
+    assert most - values(wide.network()) < at_once(wide.network()) * values(wide.network()) <= most
 
 
 def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(finished):
@@ -261,7 +303,7 @@ def test_a_run_that_still_waits_for_its_data_set_can_be_stopped(tmp_path):
             time.sleep(0.05)
         run.stop()
         assert done(process) == "stopped"
-    assert runs.story(run).message == "Stopped before it began."
+    assert runs.story(run).message == runs.STOPPED_WAITING
     assert not list(tmp_path.glob(".fashion*"))
 
 
@@ -439,6 +481,18 @@ def test_training_asks_gpus_for_sums_in_one_order_and_takes_no_more_of_them_than
     assert gpu_settings()["TF_FORCE_GPU_ALLOW_GROWTH"] == "false"
     monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_deterministic_ops=false")
     assert gpu_settings()["XLA_FLAGS"] == "--xla_gpu_deterministic_ops=false"
+
+
+@pytest.mark.parametrize(("asked", "seen"), [
+    (None, "ABC"), ("", ""), ("-1", ""), ("1", "B"), ("2,0", "CA"), ("GPU-33", "C"), ("GPU-", ""), ("0,9,1", "A"),
+])  # fmt: skip
+def test_of_the_gpus_those_count_that_this_process_sees(asked, seen, monkeypatch):
+    from cnnviz.devices import visible
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", asked)
+    assert visible([["GPU-11-a", "A"], ["GPU-22-b", "B"], ["GPU-33-c", "C"]]) == list(seen)
 
 
 def test_training_leaves_a_core_to_the_class_where_there_are_more_than_two():

@@ -323,6 +323,12 @@ class NetworkView {
     return this.network.arrays[`${layer.name}/kernel`];
   }
 
+  // Whether it is computed from the picture itself, and that is one in colour.
+  seesColours(layer) {
+    const [picture, first] = this.network.layers;
+    return isColour(picture) && layer.name === first.name;
+  }
+
   kernelFigure(layer, filter) {
     const [height, width, channels, filters] = this.kernel(layer).shape;
     const across = channels <= 3 ? channels : Math.ceil(Math.sqrt(channels));
@@ -340,7 +346,8 @@ class NetworkView {
       legend.show(scale);
       bias.textContent = `bias ${exact(this.network.arrays[`${layer.name}/bias`].data[filter])}`;
     });
-    return element("div", { class: "figure" }, element("h4", {}, channels > 1 ? `Kernel: ${height}×${width}, a slice for each of ${channels} maps` : `Kernel: ${height}×${width}`),
+    const slices = this.seesColours(layer) ? `, a slice each for ${CHANNELS.join(", ")}` : channels > 1 ? `, a slice for each of ${channels} maps` : "";
+    return element("div", { class: "figure" }, element("h4", {}, `Kernel: ${height}×${width}${slices}`),
       grid, legend.box, bias);
   }
 
@@ -383,7 +390,8 @@ class NetworkView {
       if (!slice) return null;
       const kernel = this.kernel(layer);
       const [, width, channels, filters] = kernel.shape;
-      return [`${layer.name} kernel · filter ${filter} · map ${slice.map} · row ${slice.row}, column ${slice.column}`,
+      const name = this.seesColours(layer) ? CHANNELS[slice.map] : `map ${slice.map}`;
+      return [`${layer.name} kernel · filter ${filter} · ${name} · row ${slice.row}, column ${slice.column}`,
         exact(kernel.data[((slice.row * width + slice.column) * channels + slice.map) * filters + filter])];
     }
     const { data, shape } = this.numbers(layer, part);
