@@ -16,6 +16,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import loky
@@ -31,6 +32,10 @@ from cnnviz.training import one_step, runs
 
 NICE = 10
 """How much trainers let other processes go first, 0 to 19."""
+BUSY = 0.15
+"""Cores that the web process takes when a class draws: from there on training keeps off a core."""
+LOOK = 1.0
+"""Seconds between two looks at how busy it is."""
 BATCH = 32
 """How many images go to the tracer at once, at most."""
 LEAK = str(2_000_000_000)
@@ -268,6 +273,30 @@ def behave(parent: int) -> None:
     follow(parent)
     if hasattr(os, "nice"):
         os.nice(NICE)
+    if hasattr(os, "sched_setaffinity"):  # Linux
+        threading.Thread(target=leave_room, args=(parent,), daemon=True).start()
+
+
+def leave_room(parent: int) -> None:
+    """In a trainer, for ever: keep all threads off one core while the web process is busy. Their number stays, and with
+    it the order of sums.
+    """
+
+    def spent() -> float:
+        ticks = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+    cores = sorted(os.sched_getaffinity(0))
+    taken, before = cores, spent()
+    while len(cores) > 1:
+        time.sleep(LOOK)
+        now = spent()
+        free = cores[1:] if now - before > BUSY * LOOK else cores
+        if free != taken:
+            for thread in os.listdir("/proc/self/task"):
+                with contextlib.suppress(OSError):  # it has ended
+                    os.sched_setaffinity(int(thread), free)
+        taken, before = free, now
 
 
 class Here:

@@ -1,6 +1,8 @@
 """The processes that are asked: one ends without work and answers again, none is taken for a leak."""
 
 import os
+import subprocess
+import sys
 import time
 from functools import partial
 
@@ -43,3 +45,39 @@ def test_a_learner_without_work_ends_and_answers_again(monkeypatch):
     assert [after.loss for after in again.afters] == [after.loss for after in first.afters]
     assert again.past == first.past
     one.start().shutdown(kill_workers=True)
+
+
+CORES = """
+import os, sys, threading
+from cnnviz import workers
+workers.LOOK = 0.2
+threading.Thread(target=workers.leave_room, args=(os.getppid(),), daemon=True).start()
+for line in sys.stdin:
+    print(len(os.sched_getaffinity(0)), flush=True)
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2, reason="one core, or no Linux"
+)
+def test_training_keeps_off_a_core_while_the_web_process_is_busy():
+    all_cores = len(os.sched_getaffinity(0))
+    with subprocess.Popen(
+        [sys.executable, "-c", CORES], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+
+        def comes_to(cores: int, wait) -> bool:
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                wait(time.monotonic() + 0.1)
+                print(file=child.stdin, flush=True)
+                if int(child.stdout.readline()) == cores:
+                    return True
+            return False
+
+        def busy(until: float) -> None:
+            while time.monotonic() < until:
+                pass
+
+        assert comes_to(all_cores - 1, busy)
+        assert comes_to(all_cores, lambda until: time.sleep(0.1))
