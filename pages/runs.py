@@ -219,7 +219,9 @@ if access.me().teacher and (waiting := TRAINERS.waiting()):
               on_click=TRAINERS.clear)  # fmt: skip
 every = access.visible_runs()
 with st.container(key="runs"):
-    if not every:
+    if unreadable := runs.unreadable():
+        st.error(unreadable, icon=":material/error:")
+    elif not every:
         st.info(EMPTY, icon=":material/info:")
     else:
         try:
