@@ -33,6 +33,7 @@ class Bringer:
         if fcntl:
             # Two servers with one runs folder must not bring on the same sweep; the lock goes with the process.
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        sweep.ask_again()
         for run in sweep.runs():
             if not runs.said_so_far(run):
                 runs.beat(run.folder)
@@ -40,9 +41,14 @@ class Bringer:
     def step(self) -> bool:
         """Ask for what comes next. Returns whether there is more to come."""
         runs.beat_if_there(self.sweep.folder)
+        if runs.unreadable():  # for a moment perhaps, as a shared disk may be: nothing is known, so nothing is done
+            return True
+        now = sweeps.standing(self.sweep)
+        if now.halved != self.sweep.left_behind():
+            with contextlib.suppress(RunError):  # no room: it is decided anew at the next look
+                self.sweep.leave_behind(now.halved)
         if self.sweep.stopping:
             return self.stop()
-        now = sweeps.standing(self.sweep)
         if not now.needed:
             return False
         epochs = now.rungs[now.rung]
@@ -87,8 +93,8 @@ class Bringer:
             with contextlib.suppress(RunError, OSError):  # deleted this moment, or nothing can be removed any more
                 if not self.trainers.holds(run) and runs.story(run).state == "waiting":
                     (run.folder / "alive").unlink(missing_ok=True)
-        self.lock.close()
         with contextlib.suppress(OSError):
+            self.lock.close()
             (self.sweep.folder / "alive").unlink(missing_ok=True)
 
 
@@ -111,7 +117,6 @@ class Conductor:
             if sweep.id in self._sweeps:
                 return
             try:
-                sweep.ask_again()
                 self._sweeps[sweep.id] = Bringer(sweep, self._trainers)
             except BlockingIOError:
                 raise RunError("Another server brings this sweep on already.") from None

@@ -435,6 +435,13 @@ class Trainers:
             self._waiting = [one for one in self._waiting if one.id != run.id]
         return bool(there)
 
+    def delete(self, run: runs.Run) -> None:
+        """Delete a run, also from the queue. Raises RunError: it begins this moment, or can't be removed."""
+        self.withdraw(run)
+        if self.holds(run) and runs.story(run).state not in runs.ENDINGS:
+            raise runs.RunError("The run is about to begin: stop it, and delete it then.")
+        run.delete()
+
     def _notice(self, *_: Any) -> None:
         with self._changed:
             self._news = True

@@ -154,15 +154,7 @@ def rename(name: str) -> None:
 
 def delete(name: str, allowed: Callable[[runs.Run], bool] = access.mine) -> None:
     """Delete a run that does not go on."""
-    changed(lambda run: allowed(run) and runs.story(run).state != "running", name, remove)
-
-
-def remove(run: runs.Run) -> None:
-    """Delete a run, also from the queue. Raises RunError: it begins this moment, or can't be removed."""
-    TRAINERS.withdraw(run)
-    if TRAINERS.holds(run):
-        raise runs.RunError("The run is about to begin: stop it, and delete it then.")
-    run.delete()
+    changed(lambda run: allowed(run) and runs.story(run).state != "running", name, TRAINERS.delete)
 
 
 def offer_room() -> None:
@@ -227,7 +219,9 @@ if access.me().teacher and (waiting := TRAINERS.waiting()):
               on_click=TRAINERS.clear)  # fmt: skip
 every = access.visible_runs()
 with st.container(key="runs"):
-    if not every:
+    if unreadable := runs.unreadable():
+        st.error(unreadable, icon=":material/error:")
+    elif not every:
         st.info(EMPTY, icon=":material/info:")
     else:
         try:

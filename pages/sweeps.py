@@ -13,6 +13,7 @@ from cnnviz.sweeping import CONDUCTOR
 from cnnviz.training import runs, sweeps
 from cnnviz.training.config import LIMITS, ConfigError, TrainingConfig
 from cnnviz.training.sweeps import HYPERPARAMETERS, METHODS, OF_BLOCKS, POWERS, Axis, Standing, Sweep
+from cnnviz.workers import TRAINERS
 
 EMPTY = "You have no sweeps yet. Choose below what to search: the sidebar's form says what else is trained with."
 RULE = (
@@ -83,11 +84,11 @@ def stop(sweep: Sweep) -> None:
 
 
 def delete(sweep: Sweep, now: Standing) -> None:
-    """Delete the sweep, and its runs if that was asked for."""
-    sweep.delete()
+    """Delete the sweep, and first its runs if that was asked for: what one of them keeps from it can be tried again."""
     for run, told in now.stories.values():
         if state["sweep-runs-too"] and told.state != "running":
-            run.delete()
+            TRAINERS.delete(run)
+    sweep.delete()
     st.query_params.pop("sweep", None)
     st.rerun(scope="app")
 

@@ -305,18 +305,27 @@ def _for_a_moment(walk: Callable[[], Any]) -> Callable[[], Any]:
 
 
 @_for_a_moment
-def _walked() -> tuple[Run, ...]:
-    found = []
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+def _walked() -> tuple[tuple[Run, ...], str]:
+    found, why = [], ""
+    try:
         for name in sorted(os.listdir(runs_folder()), reverse=True):
             with contextlib.suppress(RunError):
                 found.append(find(name))
-    return tuple(found)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        why = f"The runs folder can't be read: {error.strerror}."
+    return tuple(found), why
 
 
 def all_runs() -> list[Run]:
     """Every run that can be read, the newest first; what other processes have changed in one, within MOMENT seconds."""
-    return [*_walked()]
+    return [*_walked()[0]]
+
+
+def unreadable() -> str:
+    """Why no run can be read though there may be some, in a sentence; empty: nothing keeps them from it."""
+    return _walked()[1]
 
 
 @_for_a_moment

@@ -3,6 +3,8 @@
     runs/sweeps/<id>/settings.json   title, owner, when it was asked for, the base, the axes, and how they are searched
                      alive           touched every BEAT seconds while somebody brings it on
                      stop            there once somebody wants it to stop
+                     halved.json     the epochs after which runs were left behind, by id: it is decided once, whatever
+                                     becomes of a run
 
 All its runs are made at once, and each carries the sweep's id. Where the sweep is follows from what they have said.
 
@@ -14,8 +16,10 @@ what is left is the same as if it had never waited.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import re
 import secrets
 import shutil
@@ -255,6 +259,18 @@ class Sweep:
         """Whether somebody wants it to stop, or wanted."""
         return (self.folder / "stop").exists()
 
+    def left_behind(self) -> dict[str, int]:
+        """The epochs after which runs were left behind, by id, as far as it is decided."""
+        try:
+            with (self.folder / "halved.json").open("rb") as file:
+                return dict(parsed(file.read(MAX_SETTINGS + 1)))
+        except (OSError, ValueError, TypeError):  # nobody was yet, or it is damaged
+            return {}
+
+    def leave_behind(self, halved: Mapping[str, int]) -> None:
+        """Keep what is decided. Raises RunError: it can't be written."""
+        runs.write(self.folder / "halved.json", json.dumps(halved).encode())
+
     def ask_again(self) -> None:
         """Note that it is to go on. Raises RunError: it can't be written."""
         try:
@@ -350,11 +366,10 @@ def _read(file: Path, _changed: int) -> Sweep:
 def all_sweeps(owner: str) -> list[Sweep]:
     """A visitor's sweeps that can be read, the newest first."""
     found = []
-    for folder in sorted(sweeps_folder().glob("[0-9]*"), reverse=True) if sweeps_folder().is_dir() else ():
-        try:
-            found.append(find(folder.name))
-        except RunError:
-            continue
+    with contextlib.suppress(OSError):  # there is none, or the folder can't be read
+        for name in sorted(os.listdir(sweeps_folder()), reverse=True):
+            with contextlib.suppress(RunError):
+                found.append(find(name))
     return [sweep for sweep in found if sweep.owner == owner]
 
 
@@ -444,9 +459,12 @@ def standing(sweep: Sweep) -> Standing:
             continue
     contenders = [run for run, _ in stories.values()]
     marks = rungs(sweep.count, sweep.base.epochs, sweep.halving)
-    halved: dict[str, int] = {}
+    halved = sweep.left_behind()
     needed: list[Run] = []
     for rung, epochs in enumerate(marks):  # noqa: B007
+        if epochs in halved.values():
+            contenders = [run for run in contenders if halved.get(run.id) != epochs]
+            continue
         needed = [run for run in contenders if not (reached(*stories[run.id], epochs) or out(*stories[run.id]))]
         if epochs == marks[-1]:  # the last ones are tested too
             needed = [run for run in contenders if run in needed or stories[run.id][1].state == "running"]
@@ -460,7 +478,8 @@ def standing(sweep: Sweep) -> Standing:
         kept = sorted(contenders, key=worth, reverse=True)[: max(1, len(contenders) // 2)]
         halved |= {run.id: epochs for run in contenders if run not in kept}
         contenders = [run for run in contenders if run in kept]
-    if not needed:
+    unreadable = runs.unreadable()
+    if not needed and not unreadable:
         state = "done"
     elif runs.is_alive(sweep.folder):
         state = "running"
@@ -468,5 +487,5 @@ def standing(sweep: Sweep) -> Standing:
         state = "stopped" if sweep.stopping else "interrupted"
     told = [stories[run.id][1] for run in needed]
     trouble = [one.message for one in told if one.state == "failed" or one.message == runs.CLEARED]
-    message = trouble[0] if trouble and state == "interrupted" else ""
+    message = unreadable or (trouble[0] if trouble and state == "interrupted" else "")
     return Standing(marks, rung, stories, contenders, needed, halved, state, message)

@@ -21,7 +21,7 @@ from test_pages import opened
 from visiting import Visitor, click
 
 from cnnviz import workers
-from cnnviz.cluster import Cluster, Worker
+from cnnviz.cluster import RETRIES, Cluster, Worker
 from cnnviz.sweeping import Conductor
 from cnnviz.training import runs, sweeps
 
@@ -54,6 +54,7 @@ def test_a_cluster_through_a_killed_worker_and_a_lost_scheduler(folder, monkeypa
         assert told.started["place"] != killed
         assert [curve(run) for run in every] == [curve(victim)] * 4, "to the last digit"
         workers_are_chosen(cluster.address)
+        a_worker_that_fails_is_asked_again(cluster.address)
         a_server_trains_there(cluster, running_app, folder / "server.txt")
         a_sweep_goes_on_at_another_server(there)
         # A scheduler that says nothing for a while costs nobody their run.
@@ -174,6 +175,27 @@ def workers_are_chosen(address: str) -> None:
         cluster.refresh()
         name = cluster.begin(runs.create(replace(demo.CONFIG, device=device))).result(demo.LONG)
         assert (name == demo.GPU) == (device == "gpu:0"), (device, name)
+    cluster._client.close()
+
+
+def a_worker_that_fails_is_asked_again(address: str) -> None:
+    """As often as RETRIES says, and no oftener."""
+
+    def fail(run: runs.Run) -> int:
+        with (run.folder / "tries").open("ab") as tries:
+            tries.write(b".")
+            if tries.tell() <= int(run.title):
+                raise OSError("No space left on device")
+            return tries.tell()
+
+    cluster = Cluster(address, fail)
+    cluster.refresh()
+    assert cluster.begin(runs.create(demo.CONFIG, str(RETRIES))).result(demo.LONG) == RETRIES + 1
+    cluster.refresh()
+    past = runs.create(demo.CONFIG, str(RETRIES + 1))
+    with pytest.raises(OSError, match="No space left"):
+        cluster.begin(past).result(demo.LONG)
+    assert (past.folder / "tries").stat().st_size == RETRIES + 1
     cluster._client.close()
 
 

@@ -156,7 +156,7 @@ def test_a_run_is_a_network_on_every_page_and_its_settings_fill_the_form(finishe
     assert app.session_state["t_epochs"] == 2
 
 
-def test_a_run_that_can_not_be_read_hides_no_other(finished):
+def test_a_run_that_can_not_be_read_hides_no_other(finished, monkeypatch):
     broken = runs.create(finished.config, "broken")
     (broken.folder / "events.jsonl").mkdir()
     app = opened().switch_page("pages/runs.py").run()
@@ -164,6 +164,12 @@ def test_a_run_that_can_not_be_read_hides_no_other(finished):
     assert not app.error
     shown = app.dataframe[0].value
     assert dict(zip(shown["name"], shown["state"], strict=True)) == {finished.title: "done", "broken": "unreadable"}
+    # Nor does a folder of which nothing can be read break a page.
+    monkeypatch.setenv("CNNVIZ_RUNS", str(finished.folder / ("x" * 300)))
+    assert "runs folder can't be read" in app.run().error[0].value
+    assert not app.exception
+    assert not app.switch_page("pages/draw.py").run().exception
+    assert not app.error
 
 
 @pytest.mark.parametrize("query", [{"model": "run-20261121-000000-0000"}, {"model": "run-../../etc"}, {"epoch": "99"},

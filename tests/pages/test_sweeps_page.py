@@ -8,6 +8,7 @@ from opening import opened
 from cnnviz.nets.blocks import Block
 from cnnviz.training import runs, sweeps
 from cnnviz.training.config import TrainingConfig
+from cnnviz.workers import TRAINERS
 
 SMALL = TrainingConfig("digits", preset="", blocks=(Block(8, 3),), epochs=4, batch_size=32, learning_rate=2e-3)
 
@@ -32,7 +33,7 @@ def until(found, what: str) -> None:
         time.sleep(0.05)
 
 
-def test_a_sweep_is_started_watched_stopped_gone_on_with_and_deleted():
+def test_a_sweep_is_started_watched_stopped_gone_on_with_and_deleted(monkeypatch):
     app = page()
     assert "no sweeps yet" in app.info[0].value
     assert any("your own blocks** on digits" in text.value for text in app.markdown)
@@ -60,6 +61,8 @@ def test_a_sweep_is_started_watched_stopped_gone_on_with_and_deleted():
     app.run()
     assert "done" in app.subheader[0].value
     assert app.dataframe[0].value["state"].iloc[0] == "best of all"
+    (lines,) = app.get("plotly_chart")
+    assert '"parcoords"' in lines.proto.spec
     assert "Jamieson and Talwalkar 2016" in " ".join(caption.value for caption in app.caption)
     # The best run is one click away.
     best = sweeps.standing(sweep).best[0]
@@ -68,10 +71,15 @@ def test_a_sweep_is_started_watched_stopped_gone_on_with_and_deleted():
     app.switch_page("pages/sweeps.py").run()
     # Nobody else sees it.
     assert "no sweeps yet" in page().info[0].value
+    # Its runs go with it, out of the queue too.
+    until(lambda: not TRAINERS.holds(best), "the trainer")
+    monkeypatch.setattr(TRAINERS.where, "room", lambda *_: False)
+    TRAINERS.submit(best)
     app.checkbox(key="sweep-runs-too").check().run()
     app.button(key="delete-sweep").click().run()
     assert not app.exception
     assert runs.all_runs() == []
+    assert not TRAINERS.holds(best)
     assert "no sweeps yet" in app.info[0].value
 
 

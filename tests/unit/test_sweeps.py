@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -157,6 +158,64 @@ def test_the_better_half_goes_on_and_who_failed_or_was_stopped_is_left_behind():
     assert sweeps.standing(sweep).state == "done", "deleting a run does not begin anything anew"
 
 
+class Queue:
+    """A queue of runs in which none begins."""
+
+    where = SimpleNamespace(size=1)
+    holds = submit = staticmethod(lambda run: False)
+
+
+def test_what_is_decided_stays_so_when_runs_are_deleted():
+    sweep = sweeps.create(BASE, [RATE, OPTIMIZER], "random", 4, 0, 1, True)
+    one, two, three, four = sweep.runs()
+    for run, accuracy in (one, 0.4), (two, 0.5), (three, 0.3), (four, 0.2):
+        learned(run, accuracy)
+    bringer = Bringer(sweep, Queue())
+    assert bringer.step()
+    three.delete()
+    now = sweeps.standing(sweep)
+    assert (now.needed, now.state) == ([one, two], "running"), "a run that learns on is not left behind"
+    learned(one, 0.4, 0.4)
+    learned(two, 0.5, 0.5)
+    sweep.stop()  # what is decided at its end is kept too
+    assert not bringer.step()
+    one.delete()
+    assert sweeps.standing(sweep).needed == [two]
+    sweep.ask_again()
+    learned(two, 0.5, 0.5, 0.5, 0.5, end="done")
+    assert not bringer.step()
+    now = sweeps.standing(sweep)
+    assert (now.state, now.best[0], now.halved[four.id]) == ("done", two, 1)
+    two.delete()
+    assert sweeps.standing(sweep).state == "done", "who was left behind does not begin anew"
+
+
+def test_who_may_not_bring_a_sweep_on_takes_no_stop_back():
+    sweep = sweeps.create(BASE, [RATE, OPTIMIZER], "random", 2, 0, 1, True)
+    first = Bringer(sweep, Queue())
+    sweep.stop()
+    with pytest.raises(runs.RunError, match="Another server"):
+        Conductor(Queue()).conduct(sweep)
+    assert sweep.stopping
+    first.close()
+    Bringer(sweep, Queue())
+    assert not sweep.stopping
+
+
+def test_a_folder_that_can_not_be_read_for_a_moment_ends_no_sweep(monkeypatch):
+    sweep = sweeps.create(BASE, [RATE, OPTIMIZER], "random", 2, 0, 1, True)
+    bringer = Bringer(sweep, Queue())
+    with monkeypatch.context() as disk:
+        disk.setattr(runs.os, "listdir", no_disk)
+        runs.forget()
+        assert bringer.step()
+        now = sweeps.standing(sweep)
+        assert (now.state, now.message) == ("running", "The runs folder can't be read: Input/output error.")
+    runs.forget()
+    assert bringer.step()
+    assert len(bringer.asked) == 2
+
+
 def test_a_sweep_whose_queue_a_teacher_clears_says_so():
     sweep, trainers = sweeps.create(BASE, [RATE, OPTIMIZER], "random", 2, 0, 1, True), Trainers()
     (sweep.folder / "alive").unlink()
@@ -185,6 +244,8 @@ def test_damaged_or_forged_sweeps_are_passed_over(content):
     sweep = sweeps.create(BASE, [RATE, OPTIMIZER], "random", 2, 0, 1, True, owner="me")
     assert sweeps.all_sweeps("me") == [sweep] == [sweeps.find(sweep.id)]
     assert sweeps.all_sweeps("you") == []
+    (sweep.folder / "halved.json").write_bytes(content)
+    assert len(sweeps.standing(sweep).needed) == 2
     (sweep.folder / "settings.json").write_bytes(content)
     assert sweeps.all_sweeps("me") == []
     for name in (sweep.id, "../../etc", ""):
@@ -216,16 +277,23 @@ def until(found, what: str) -> None:
         time.sleep(0.05)
 
 
+def no_disk(*_, **__):
+    raise OSError(errno.EIO, "Input/output error")
+
+
 def test_a_disk_that_fails_ends_one_sweep_and_no_other(monkeypatch):
     sweep = sweeps.create(BASE, [RATE, OPTIMIZER], "random", 2, 0, 1, True)
     conductor = Conductor(Trainers())
 
-    def failing(*_, **__):
-        raise OSError(errno.EROFS, "Read-only file system")
-
     with monkeypatch.context() as disk:
+
+        def failing(_):
+            disk.setattr(runs.os, "listdir", no_disk)
+            runs.forget()
+            no_disk()
+
         disk.setattr(Bringer, "step", failing)
-        disk.setattr(Path, "unlink", failing)
+        disk.setattr(Path, "unlink", no_disk)
         disk.setattr(sweeps.Sweep, "ask_again", lambda sweep: None)
         conductor.conduct(sweep)
         until(lambda: not conductor._sweeps and not conductor._thread, "the end of the first")

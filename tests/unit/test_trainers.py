@@ -87,6 +87,15 @@ def test_no_more_runs_begin_than_there_is_room_for():
     until(lambda: place.begun, "the first")
     until(lambda: trainers.place(second) == 1, "the second waits")
     assert place.begun == [first]
+    # Which waits can be deleted at once, which begins only when it has said how it ended.
+    trainers.delete(second)
+    assert not trainers.holds(second)
+    with pytest.raises(runs.RunError, match="about to begin"):
+        trainers.delete(first)
+    assert runs.all_runs() == [first]
+    runs.say_stopped(first, "")
+    trainers.delete(first)
+    assert runs.all_runs() == []
 
 
 def test_a_run_does_not_begin_when_others_have_filled_the_disk_meanwhile(monkeypatch):
