@@ -151,12 +151,7 @@ def go_on(run: runs.Run) -> None:
         RunError: as `one_at_a_time`; it is another's; or it can't be written.
     """
     with one_at_a_time(0):
-        run = access.find(run.id)  # it may have become another's since the button was drawn
-        if not access.may_go_on(run):
-            raise runs.RunError("Only who started a run can go on with it.")
-        run = run.own(access.me().id)
-        runs.ask_again(run)
-        TRAINERS.submit(run)
+        TRAINERS.submit(runs.ask_again(access.find(run.id), access.me().id))
 
 
 def fill(config: TrainingConfig) -> None:

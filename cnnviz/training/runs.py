@@ -62,6 +62,7 @@ MAX_TITLE = 60
 """Characters of a run's name."""
 NOT_BEGUN = "Stopped before it began."
 CLEARED = "A teacher has cleared the queue before it began: ask whether it may go on."
+ANOTHERS = "Only who started a run can go on with it."
 GONE = "There is no such run: it may have been deleted, or is not published."
 NOT_KEPT = "The run can't be kept in {} ({}): make room, or choose another folder with CNNVIZ_RUNS."
 MAX_LINE = 16 * 1024
@@ -642,18 +643,22 @@ def _events(lines: BinaryIO) -> Iterator[dict[str, Any]]:
                 yield event
 
 
-def ask_again(run: Run) -> None:
-    """Note that the run is waited for once more.
+def ask_again(run: Run, owner: str = "") -> Run:
+    """Note that the run is waited for once more, and give it to who asks for that, if anybody.
 
     Raises:
         BusyError: another process works on it.
-        RunError: it can't be written.
+        RunError: it is another's, or it can't be written.
     """
     try:
         log = _log_when_let_go(run)
+        # While the log is held, nobody else gets the run, not on another server either.
+        if owner and (run := find(run.id)).owner not in ("", owner):
+            raise RunError(ANOTHERS)
         (run.folder / "stop").unlink(missing_ok=True)
         beat(run.folder)
         log.say("waiting")
+        return run.own(owner or run.owner)
     except BlockingIOError:
         raise BusyError("The run goes on already: another process works on it.") from None
     except OSError as error:
