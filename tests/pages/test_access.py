@@ -25,11 +25,13 @@ def opened_by(token, **query):
 
 
 @pytest.mark.parametrize(("said", "teacher"), [
-    ({}, True), *[({"email_verified": yes}, True) for yes in (True, "true", "True")],
-    *[({"email_verified": no}, False) for no in (False, None, "", "false", "False", 0, 1, "yes", [True])],
+    *[({"email_verified": yes}, True) for yes in (True, "true", "True")],
+    *[({"email_verified": no}, False) for no in (False, None, "", "false", "False", 0, 1, "yes", [True])], ({}, False),
+    *[({"sub": sub}, sub == "Two") for sub in ("Two", "two", "sub:Two", "grace@example.org", "", None)],
+    ({"sub": "Two", "email": None, "email_verified": False}, True),
 ])  # fmt: skip
-def test_an_address_that_the_provider_has_not_verified_makes_no_teacher(said, teacher, monkeypatch):
-    monkeypatch.setenv("CNNVIZ_TEACHERS", "grace@example.org")
+def test_a_teacher_has_an_address_that_is_listed_and_verified_or_a_subject_that_is_listed(said, teacher, monkeypatch):
+    monkeypatch.setenv("CNNVIZ_TEACHERS", "Grace@example.org, sub:Two,,")
     claims = {"is_logged_in": True, "iss": "school", "sub": "1", "email": "Grace@example.org", **said}
     monkeypatch.setattr(access.st, "user", claims)
     assert access.me().teacher == teacher
