@@ -14,6 +14,8 @@ from cnnviz.training import runs
 from cnnviz.workers import TRAINERS
 
 DAY = 24 * 60 * 60
+ABANDONED = 30 * DAY
+"""Seconds after which anybody may delete an unpublished run that has ended, when the disk is full."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,9 @@ def check_bounds(count: int = 1) -> None:
 
 
 def offered() -> list[runs.Run]:
-    """The oldest runs that the visitor may delete when the disk is full: unpublished and ended; a teacher everybody's,
-    as the visitors who started them may never come back.
+    """The oldest runs that the visitor may delete when the disk is full, unpublished and ended: their own, and those of
+    which nothing was heard for ABANDONED seconds, as the visitors who started them may never come back; a teacher all.
     """
-    return [run for run in runs.expendable() if mine(run) or me().teacher]
+    who, now = me(), time.time()
+    return [run for run in runs.expendable()
+            if run.owner == who.id or who.teacher or now - runs.last_said(run) > ABANDONED]  # fmt: skip

@@ -513,6 +513,14 @@ def said_so_far(run: Run) -> int:
         return 0
 
 
+def last_said(run: Run) -> float:
+    """When a run last said anything, in seconds since 1970; one that never has, when it was asked for."""
+    try:
+        return (run.folder / "events.jsonl").stat().st_mtime
+    except OSError:
+        return run.created
+
+
 def story(run: Run) -> Story:
     """Read what a run has said. Raises RunError: it is gone."""
     file = run.folder / "events.jsonl"
