@@ -50,7 +50,7 @@ state = st.session_state
 
 def choose_model() -> None:
     """The network whose numbers the pages show: a preset or a run, and which epoch of it."""
-    with_weights = {f"run-{run.id}": run for run in access.visible_runs() if run.weights().exists()}
+    with_weights = {f"run-{run.id}": run for run in access.visible_runs() if run.has_weights}
     options = [*PRESETS, *with_weights]
     if wanted := state.pop("wanted", None):  # another page asks for a run, and perhaps for one of its epochs
         state.model = wanted[0] if wanted[0] in options else options[0]
@@ -105,9 +105,10 @@ def choose_epoch(run: runs.Run) -> None:
 
 def own_run() -> runs.Run | None:
     """The visitor's run that waits or goes on now, if any."""
+    own = access.me().id
     for run in runs.all_runs():
         with contextlib.suppress(runs.RunError):  # deleted this moment
-            if access.mine(run) and runs.story(run).state in ("waiting", "running"):
+            if run.owner == own and runs.story(run).state in ("waiting", "running"):
                 return run
     return None
 

@@ -8,7 +8,7 @@ import pytest
 from opening import opened
 from streamlit.testing.v1 import AppTest
 
-from cnnviz import access, run_view, session, settings
+from cnnviz import access, run_view, session, settings, sidebar
 from cnnviz.training import runs
 from cnnviz.training.config import TrainingConfig
 from cnnviz.workers import TRAINERS, Trainers
