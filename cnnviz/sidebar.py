@@ -182,8 +182,9 @@ def open_form(config: TrainingConfig) -> None:
 
 def devices() -> dict[str, str]:
     """What there is to train on, by its name in the settings."""
-    there = enumerate(TRAINERS.where.gpus())
-    return {"auto": "automatic", "cpu": "CPU", **{f"gpu:{number}": name for number, name in there}}
+    # Streamlit knows a choice by its words: of two with the same it would always take the last.
+    there = {f"gpu:{number}": f"{name} (gpu:{number})" for number, name in enumerate(TRAINERS.where.gpus())}
+    return {"auto": "automatic", "cpu": "CPU", **there}
 
 
 def take_recipe() -> None:
