@@ -14,6 +14,8 @@ from cnnviz.training import runs
 from cnnviz.workers import TRAINERS
 
 DAY = 24 * 60 * 60
+ABANDONED = 30 * DAY
+"""Seconds after which anybody may delete an unpublished run that has ended, when the disk is full."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,10 @@ def me() -> Visitor:
     if not user.get("is_logged_in"):
         return Visitor(identity("cookie", token()))
     address = str(user.get("email") or "").lower()
-    # A provider that lets people claim any address says so, some as text; one that checks them all may say nothing.
-    verified = str(user.get("email_verified", True)).lower() == "true"
-    teacher = address in settings.teachers() and verified
+    # Anybody may claim an address of which the provider does not say, some as text, that it has verified it.
+    verified = str(user.get("email_verified")).lower() == "true"
+    known_by = {f"sub:{user.get('sub')}", address if verified else ""}
+    teacher = not known_by.isdisjoint(settings.teachers())
     return Visitor(identity("account", user.get("iss"), user.get("sub")), str(user.get("name") or address), teacher)
 
 
@@ -57,9 +60,10 @@ def mine(run: runs.Run) -> bool:
     return run.owner == me().id
 
 
-def may_see(run: runs.Run) -> bool:
-    """Whether it is shown to the visitor."""
-    return run.published or mine(run) or me().teacher
+def may_see(run: runs.Run, who: Visitor | None = None) -> bool:
+    """Whether it is shown to the visitor; `who`: the one that `me` has found, for many runs."""
+    who = who or me()
+    return run.published or run.owner == who.id or who.teacher
 
 
 def may_go_on(run: runs.Run) -> bool:
@@ -74,7 +78,8 @@ def may_publish(run: runs.Run) -> bool:
 
 def visible_runs() -> list[runs.Run]:
     """The runs that the visitor may see, the newest first."""
-    return [run for run in runs.all_runs() if may_see(run)]
+    who = me()
+    return [run for run in runs.all_runs() if may_see(run, who)]
 
 
 def find(name: str) -> runs.Run:
@@ -87,7 +92,8 @@ def find(name: str) -> runs.Run:
 
 def check_bounds(count: int = 1) -> None:
     """Raises RunError: the server's bounds do not let the visitor start so many runs now."""
-    today = [run for run in runs.all_runs() if mine(run) and abs(time.time() - run.created) < DAY]
+    own = me().id
+    today = [run for run in runs.all_runs() if run.owner == own and abs(time.time() - run.created) < DAY]
     for met, bound in (
         (len(today) + count > settings.RUNS.value, settings.RUNS),
         (TRAINERS.waiting() >= settings.QUEUE.value, settings.QUEUE),
@@ -98,7 +104,9 @@ def check_bounds(count: int = 1) -> None:
 
 
 def offered() -> list[runs.Run]:
-    """The oldest runs that the visitor may delete when the disk is full: unpublished and ended; a teacher everybody's,
-    as the visitors who started them may never come back.
+    """The oldest runs that the visitor may delete when the disk is full, unpublished and ended: their own, and those of
+    which nothing was heard for ABANDONED seconds, as the visitors who started them may never come back; a teacher all.
     """
-    return [run for run in runs.expendable() if mine(run) or me().teacher]
+    who, now = me(), time.time()
+    return [run for run in runs.expendable()
+            if run.owner == who.id or who.teacher or now - runs.last_said(run) > ABANDONED]  # fmt: skip

@@ -53,8 +53,11 @@ BOUNDS = STROKES, RUNS, QUEUE, DISK
 
 
 def teachers() -> frozenset[str]:
-    """The e-mail addresses in $CNNVIZ_TEACHERS, separated by commas: who signs in with one of them is a teacher."""
-    return frozenset(one.strip().lower() for one in os.environ.get("CNNVIZ_TEACHERS", "").split(",") if one.strip())
+    """Who in $CNNVIZ_TEACHERS, separated by commas, is a teacher: e-mail addresses, and `sub:` with the subject of an
+    account, as the provider of the sign-in names it.
+    """
+    listed = (one.strip() for one in os.environ.get("CNNVIZ_TEACHERS", "").split(","))
+    return frozenset(one if one.startswith("sub:") else one.lower() for one in listed if one)
 
 
 def wrong() -> str:

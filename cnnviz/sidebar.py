@@ -50,7 +50,7 @@ state = st.session_state
 
 def choose_model() -> None:
     """The network whose numbers the pages show: a preset or a run, and which epoch of it."""
-    with_weights = {f"run-{run.id}": run for run in access.visible_runs() if run.weights().exists()}
+    with_weights = {f"run-{run.id}": run for run in access.visible_runs() if run.has_weights}
     options = [*PRESETS, *with_weights]
     if wanted := state.pop("wanted", None):  # another page asks for a run, and perhaps for one of its epochs
         state.model = wanted[0] if wanted[0] in options else options[0]
@@ -105,9 +105,10 @@ def choose_epoch(run: runs.Run) -> None:
 
 def own_run() -> runs.Run | None:
     """The visitor's run that waits or goes on now, if any."""
+    own = access.me().id
     for run in runs.all_runs():
         with contextlib.suppress(runs.RunError):  # deleted this moment
-            if access.mine(run) and runs.story(run).state in ("waiting", "running"):
+            if run.owner == own and runs.story(run).state in ("waiting", "running"):
                 return run
     return None
 
@@ -151,12 +152,7 @@ def go_on(run: runs.Run) -> None:
         RunError: as `one_at_a_time`; it is another's; or it can't be written.
     """
     with one_at_a_time(0):
-        run = access.find(run.id)  # it may have become another's since the button was drawn
-        if not access.may_go_on(run):
-            raise runs.RunError("Only who started a run can go on with it.")
-        run = run.own(access.me().id)
-        runs.ask_again(run)
-        TRAINERS.submit(run)
+        TRAINERS.submit(runs.ask_again(access.find(run.id), access.me().id))
 
 
 def fill(config: TrainingConfig) -> None:
@@ -186,8 +182,9 @@ def open_form(config: TrainingConfig) -> None:
 
 def devices() -> dict[str, str]:
     """What there is to train on, by its name in the settings."""
-    there = enumerate(TRAINERS.where.gpus())
-    return {"auto": "automatic", "cpu": "CPU", **{f"gpu:{number}": name for number, name in there}}
+    # Streamlit knows a choice by its words: of two with the same it would always take the last.
+    there = {f"gpu:{number}": f"{name} (gpu:{number})" for number, name in enumerate(TRAINERS.where.gpus())}
+    return {"auto": "automatic", "cpu": "CPU", **there}
 
 
 def take_recipe() -> None:

@@ -58,7 +58,11 @@ st.caption(
     "Sees: the receptive field, the square of the image that one cell is computed from."
 )
 st.subheader("Where the weights come from", anchor=False)
-KNOWN, TOLD = card()
+try:
+    KNOWN, TOLD = card()
+except runs.RunError as error:  # deleted this moment, or what it has said can't be read
+    st.error(str(error), icon=":material/error:")
+    st.stop()
 with st.container(key="card"):
     show_card(KNOWN)
 weights = MODEL.file

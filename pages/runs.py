@@ -162,7 +162,8 @@ def offer_room() -> None:
     st.warning(settings.DISK.sentence, icon=":material/hard_drive:")
     for run in access.offered()[:OFFERED]:
         with st.container(horizontal=True, vertical_alignment="center", key=f"offered-{run.id}"):
-            st.markdown(f"**{plain(run.title)}**, {datetime.fromtimestamp(run.created):%Y-%m-%d %H:%M}")
+            title = f"**{plain(run.title)}**" if access.may_see(run) else "another visitor's"
+            st.markdown(f"{title}, {datetime.fromtimestamp(run.created):%Y-%m-%d %H:%M}")
             st.button("Delete for good", icon=":material/delete:", key=f"room-{run.id}", on_click=delete,
                       args=(run.id, may_make_room))  # fmt: skip
 

@@ -128,7 +128,7 @@ def show_end(run: runs.Run, told: runs.Story) -> None:
                 st.error(str(error), icon=":material/error:")
             else:
                 st.rerun()
-        if run.weights().exists() and st.button("Look at this network", icon=":material/draw:", key="use-run"):
+        if run.has_weights and st.button("Look at this network", icon=":material/draw:", key="use-run"):
             use(run)
         st.button("Settings into the form", icon=":material/tune:", key="fill", on_click=open_form, args=(run.config,),
                   help="Start again from the settings of this run: they go into the sidebar's form")  # fmt: skip

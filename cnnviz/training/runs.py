@@ -62,6 +62,7 @@ MAX_TITLE = 60
 """Characters of a run's name."""
 STOPPED_WAITING = "Stopped while it waited."
 CLEARED = "A teacher has cleared the queue before it began: ask whether it may go on."
+ANOTHERS = "Only who started a run can go on with it."
 GONE = "There is no such run: it may have been deleted, or is not published."
 NOT_KEPT = "The run can't be kept in {} ({}): make room, or choose another folder with CNNVIZ_RUNS."
 MAX_LINE = 16 * 1024
@@ -123,6 +124,11 @@ class Run:
             return file
         best = self.folder / "weights.npz"
         return best if best.exists() else self.folder / "epochs" / f"{max(self.epochs(), default=0):03d}.npz"
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether there are any. Of all runs at every click: a text is looked up in a tenth of a Path's time."""
+        return os.path.exists(os.path.join(self.folder, "weights.npz")) or bool(self.epochs())
 
     def stop(self, after: int | None = None) -> None:
         """Ask the job to stop, by hand and now, or after so many epochs; it keeps the best so far."""
@@ -521,6 +527,14 @@ def said_so_far(run: Run) -> int:
         return 0
 
 
+def last_said(run: Run) -> float:
+    """When a run last said anything, in seconds since 1970; one that never has, when it was asked for."""
+    try:
+        return (run.folder / "events.jsonl").stat().st_mtime
+    except OSError:
+        return run.created
+
+
 def story(run: Run) -> Story:
     """Read what a run has said. Raises RunError: it is gone."""
     file = run.folder / "events.jsonl"
@@ -653,18 +667,22 @@ def _events(lines: BinaryIO) -> Iterator[dict[str, Any]]:
                 yield event
 
 
-def ask_again(run: Run) -> None:
-    """Note that the run is waited for once more.
+def ask_again(run: Run, owner: str = "") -> Run:
+    """Note that the run is waited for once more, and give it to who asks for that, if anybody.
 
     Raises:
         BusyError: another process works on it.
-        RunError: it can't be written.
+        RunError: it is another's, or it can't be written.
     """
     try:
         log = _log_when_let_go(run)
+        # While the log is held, nobody else gets the run, not on another server either.
+        if owner and (run := find(run.id)).owner not in ("", owner):
+            raise RunError(ANOTHERS)
         (run.folder / "stop").unlink(missing_ok=True)
         beat(run.folder)
         log.say("waiting")
+        return run.own(owner or run.owner)
     except BlockingIOError:
         raise BusyError("The run goes on already: another process works on it.") from None
     except OSError as error:

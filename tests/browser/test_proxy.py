@@ -76,6 +76,8 @@ def test_plain_http_is_sent_to_tls_and_every_answer_has_the_headers(class_room, 
         assert answer.status_code == 200
         assert answer.headers["strict-transport-security"] == "max-age=31536000"
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "same-origin"
+        assert answer.headers["permissions-policy"] == "camera=(self), microphone=(), geolocation=()"
         assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
         assert answer.headers["server"] == "nginx"
         assert {"Secure", "HttpOnly", "SameSite=Lax"} <= set(answer.headers["set-cookie"].split("; "))
@@ -180,6 +182,7 @@ def test_one_server_is_killed_and_its_users_go_on_at_the_other(class_room, new_p
     at_epoch(page, 1)
     other.goto(page.url.removeprefix(proxy.https))
     at_epoch(other, 2)
+    expect(other.locator(".st-key-own-progress")).to_be_visible()  # so that no second one can be started there
     other.close()
 
     # The trainer goes with its server.

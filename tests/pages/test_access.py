@@ -1,5 +1,6 @@
 """Whose a run is, who sees it, and the server's bounds."""
 
+import os
 import time
 from types import SimpleNamespace
 
@@ -7,7 +8,7 @@ import pytest
 from opening import opened
 from streamlit.testing.v1 import AppTest
 
-from cnnviz import access, run_view, session, settings
+from cnnviz import access, run_view, session, settings, sidebar
 from cnnviz.training import runs
 from cnnviz.training.config import TrainingConfig
 from cnnviz.workers import TRAINERS, Trainers
@@ -25,11 +26,13 @@ def opened_by(token, **query):
 
 
 @pytest.mark.parametrize(("said", "teacher"), [
-    ({}, True), *[({"email_verified": yes}, True) for yes in (True, "true", "True")],
-    *[({"email_verified": no}, False) for no in (False, None, "", "false", "False", 0, 1, "yes", [True])],
+    *[({"email_verified": yes}, True) for yes in (True, "true", "True")],
+    *[({"email_verified": no}, False) for no in (False, None, "", "false", "False", 0, 1, "yes", [True])], ({}, False),
+    *[({"sub": sub}, sub == "Two") for sub in ("Two", "two", "sub:Two", "grace@example.org", "", None)],
+    ({"sub": "Two", "email": None, "email_verified": False}, True),
 ])  # fmt: skip
-def test_an_address_that_the_provider_has_not_verified_makes_no_teacher(said, teacher, monkeypatch):
-    monkeypatch.setenv("CNNVIZ_TEACHERS", "grace@example.org")
+def test_a_teacher_has_an_address_that_is_listed_and_verified_or_a_subject_that_is_listed(said, teacher, monkeypatch):
+    monkeypatch.setenv("CNNVIZ_TEACHERS", "Grace@example.org, sub:Two,,")
     claims = {"is_logged_in": True, "iss": "school", "sub": "1", "email": "Grace@example.org", **said}
     monkeypatch.setattr(access.st, "user", claims)
     assert access.me().teacher == teacher
@@ -165,15 +168,37 @@ def test_a_full_disk_is_told_and_the_oldest_unpublished_run_offered(private, mon
     monkeypatch.undo()
     monkeypatch.setenv(settings.DISK.variable, "1")
     monkeypatch.setenv("CNNVIZ_RUNS", str(private.folder.parent))
+
+    def silent_for(seconds):
+        os.utime(private.folder / "events.jsonl", (time.time() - seconds,) * 2)
+
+    silent_for(access.ABANDONED - 60)
     stranger = opened()
     stranger.switch_page("pages/runs.py").run()
     assert settings.DISK.sentence in [warning.value for warning in stranger.warning]
     assert f"room-{private.id}" not in keys(stranger)
     owner = opened_by(TOKEN)
     owner.switch_page("pages/runs.py").run()
-    owner.button(key=f"room-{private.id}").click().run()
+    assert f"room-{private.id}" in keys(owner)
+    # Whoever started it may never come back.
+    silent_for(access.ABANDONED + 1)
+    stranger.run()
+    assert "another visitor's" in " ".join(text.value for text in stranger.markdown)
+    assert "ours" not in " ".join(text.value for text in stranger.markdown), "the name of a run that is not published"
+    stranger.button(key=f"room-{private.id}").click().run()
     assert runs.all_runs() == [published]
-    assert not owner.warning
+    assert not stranger.warning
+
+
+def test_who_looks_is_found_out_once_and_not_for_every_run(private, monkeypatch):
+    for _ in range(3):
+        runs.create(CONFIG, owner="another")
+    looked = []
+    monkeypatch.setattr(access, "me", lambda: looked.append(1) or access.Visitor(OWNER))
+    for ask in access.visible_runs, sidebar.own_run, access.check_bounds, access.offered:
+        looked.clear()
+        ask()
+        assert len(looked) == 1, ask
 
 
 def test_a_cleared_queue_says_so_in_every_run(private):

@@ -30,6 +30,10 @@ def interrupted(finished):
     return finished
 
 
+def failing(*_):
+    raise runs.RunError("It can't be written.")
+
+
 def said(app):
     assert not app.exception
     return [error.value for error in app.error]
@@ -103,10 +107,20 @@ def test_who_has_a_run_in_progress_can_not_go_on_with_another(interrupted):
     assert runs.find(interrupted.id).owner == ""
 
 
-def test_a_run_from_the_command_line_becomes_the_visitor_s_who_goes_on_with_it(interrupted):
+def test_a_run_from_the_command_line_becomes_the_visitor_s_who_goes_on_with_it(interrupted, monkeypatch):
     late = training(opened(), interrupted)
     assert "go-on" in keys(late)
     app = training(opened_by(TOKEN), interrupted)
+    with runs.Log(interrupted.folder).file:  # its process was only suspended
+        app.button(key="go-on").click().run()
+        assert said(app) == ["The run goes on already: another process works on it."]
+    assert runs.find(interrupted.id).owner == ""
+    with monkeypatch.context() as disk:
+        disk.setattr(runs, "write", failing)
+        app.button(key="go-on").click().run()
+    assert said(app) == ["It can't be written."]
+    assert (runs.find(interrupted.id).owner, TRAINERS.waiting()) == ("", 0)
+    (interrupted.folder / "alive").unlink()  # which it is by itself after some seconds
     app.button(key="go-on").click().run()
     assert said(app) == []
     assert runs.story(interrupted).state == "waiting"
@@ -128,6 +142,9 @@ def test_going_on_with_another_s_run_is_refused(interrupted):
     for owner in OWNER, "":
         call = f'sidebar.go_on(runs.replace(runs.find("{run.id}"), owner="{owner}"))'
         assert forged(call, "f" * 32) == ["Only who started a run can go on with it."]
+    # On another server somebody got it after the page had looked.
+    with pytest.raises(runs.RunError, match="Only who started"):
+        runs.ask_again(interrupted, "somebody")
     assert runs.find(run.id) == run
     assert runs.story(run).state == "interrupted"
     assert TRAINERS.waiting() == 0

@@ -1,6 +1,7 @@
 """The pages, run as Streamlit runs them but without a browser; the worker and its TensorFlow are the real ones."""
 
 import json
+import shutil
 
 import pytest
 from opening import ROOT, opened
@@ -164,6 +165,12 @@ def test_a_run_that_can_not_be_read_hides_no_other(finished, monkeypatch):
     assert not app.error
     shown = app.dataframe[0].value
     assert dict(zip(shown["name"], shown["state"], strict=True)) == {finished.title: "done", "broken": "unreadable"}
+    shutil.copy(finished.weights(), broken.folder)
+    app.query_params["model"] = f"run-{broken.id}"
+    app.switch_page("pages/layers.py").run()
+    assert not app.exception
+    assert app.subheader[0].value.startswith("broken")
+    assert [error.value for error in app.error] == ["The run's events can't be read: Is a directory."]
     # Nor does a folder of which nothing can be read break a page.
     monkeypatch.setenv("CNNVIZ_RUNS", str(finished.folder / ("x" * 300)))
     assert "runs folder can't be read" in app.run().error[0].value

@@ -35,13 +35,15 @@ def grown(finished):
     return finished
 
 
-def form() -> AppTest:
-    """The sidebar's form by itself: AppTest opens no expander."""
-    return AppTest.from_string("""
+def form(**settings) -> AppTest:
+    """The sidebar's form by itself, with these settings at first: AppTest opens no expander."""
+    return AppTest.from_string(f"""
+from dataclasses import replace
+
 import streamlit as st
 from cnnviz.sidebar import OURS, RECIPES, form
 
-st.session_state.setdefault("form_says", RECIPES[OURS[0]])
+st.session_state.setdefault("form_says", replace(RECIPES[OURS[0]], **{settings}))
 form()
 """, default_timeout=60).run()  # fmt: skip
 
@@ -69,6 +71,18 @@ def test_the_recipe_s_published_accuracy_stands_there_until_a_setting_is_changed
     assert "Its recipe; published test accuracy 99 %." in said(app)
     app.number_input(key="t_epochs").set_value(6).run()
     assert "Not its recipe any more; published test accuracy 99 %." in said(app)
+
+
+def test_of_two_gpus_of_one_name_the_chosen_one_is_taken(monkeypatch):
+    monkeypatch.setattr(TRAINERS.where, "gpus", lambda: ["A100", "A100"])
+    app = form()
+    options = app.selectbox(key="t_device").options
+    assert options == ["automatic", "CPU", "A100 (gpu:0)", "A100 (gpu:1)"]
+    for device in "gpu:0", "gpu:1", "gpu:0":
+        app.selectbox(key="t_device").set_value(device).run()
+        assert app.session_state["form_says"].device == device
+    # Settings that a run brings along.
+    assert form(device="gpu:0").session_state["form_says"].device == "gpu:0"
 
 
 def test_the_place_in_the_queue_is_shown(finished, monkeypatch):
