@@ -173,7 +173,7 @@ def test_a_run_that_can_not_be_read_hides_no_other(finished, monkeypatch):
     assert [error.value for error in app.error] == ["The run's events can't be read: Is a directory."]
     # Nor does a folder of which nothing can be read break a page.
     monkeypatch.setenv("CNNVIZ_RUNS", str(finished.folder / ("x" * 300)))
-    assert "runs folder can't be read" in app.run().error[0].value
+    assert "runs folder can't be read" in app.switch_page("pages/runs.py").run().error[0].value
     assert not app.exception
     assert not app.switch_page("pages/draw.py").run().exception
     assert not app.error
