@@ -21,6 +21,8 @@ MAPPED = 32 * 1024
 """Bytes from which memory is asked of the system itself, and goes back there when it is freed. The C library's own
 limit rises with the largest message; freed ones would then leave holes in the heap."""
 M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
+NAME = "picture.png"
+"""Of every upload, whatever it holds."""
 
 
 @cache
@@ -57,6 +59,9 @@ def tidy() -> None:
 def keep(manager: Any, add: Any, session_id: str, file: Any) -> None:
     """In place of `add`, the method of Streamlit's manager of uploads: keep a visitor's last file only. Streamlit would
     keep all until the visitor leaves, those of uploaders on other pages too, and those that no page has asked for.
+
+    Its name is forgotten: one that the browser's part would not have sent, Streamlit refuses before any page runs, with
+    words of its own. The pages look at what the file holds.
     """
     manager.remove_session_files(session_id)
-    add(session_id, file)
+    add(session_id, file._replace(name=NAME))

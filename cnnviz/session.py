@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from cnnviz import access, data, settings
 from cnnviz.components.sketchpad import EMPTY, replaced, strokes
@@ -220,18 +219,6 @@ def keep_pace(slot) -> None:
         times.popleft()
 
 
-def uploaded(widget: Callable, *args, **more) -> UploadedFile | None:
-    """The file that somebody gave to `st.file_uploader` or `st.camera_input`, called with these arguments.
-
-    Raises:
-        InputError: its name does not end like a picture's, and somebody has got it past the browser's check.
-    """
-    try:
-        return widget(*args, **more) or None
-    except StreamlitAPIException as error:
-        raise InputError(f"The file's name does not end like a picture's: choose {', '.join(TYPES)}.") from error
-
-
 def reading(file: UploadedFile, read: Callable, *how) -> Any:
     """What `read(content, *how)` makes of an upload; what it made of it last when nothing has changed, because a large
     picture takes a second and the page runs at every click.
@@ -260,8 +247,8 @@ def lab_pictures() -> dict[str, tuple[str, np.ndarray]]:
     """
     state = st.session_state
     try:
-        file = uploaded(st.file_uploader, "A picture of your own", TYPES, key="lab_upload",
-                        max_upload_size=MAX_BYTES // 1_000_000)  # fmt: skip
+        file = st.file_uploader("A picture of your own", TYPES, key="lab_upload",
+                                max_upload_size=MAX_BYTES // 1_000_000)  # fmt: skip
         if file:
             state.lab_picture = reading(file, as_map)
     except InputError as error:

@@ -12,7 +12,7 @@ from cnnviz.figures import percent
 from cnnviz.inputs import Input, InputError
 from cnnviz.inputs.pictures import MAX_BYTES, TYPES, for_network
 from cnnviz.nets.weights import WeightsError
-from cnnviz.session import from_sketch, reading, selected_model, start_with, starts, traced, uploaded
+from cnnviz.session import from_sketch, reading, selected_model, start_with, starts, traced
 from cnnviz.trace import Trace
 from cnnviz.workers import TRACER, WorkerError
 
@@ -48,10 +48,10 @@ def pictured(source: str) -> Input | None:
     """An uploaded or photographed picture; None while there is none."""
     with st.container(key="picture"):
         if source == "Camera":
-            file, how = uploaded(st.camera_input, "Hold a digit on paper into the camera", key="camera"), "photo"
+            file, how = st.camera_input("Hold a digit on paper into the camera", key="camera"), "photo"
         else:
-            file = uploaded(st.file_uploader, "A picture of one digit", TYPES, key="upload",
-                            max_upload_size=MAX_BYTES // 1_000_000)  # fmt: skip
+            file = st.file_uploader("A picture of one digit", TYPES, key="upload",
+                                    max_upload_size=MAX_BYTES // 1_000_000)  # fmt: skip
             how = st.segmented_control(
                 "Read it as",
                 READINGS,

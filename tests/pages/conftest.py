@@ -1,13 +1,38 @@
 """Runs that are there already."""
 
+import os
 import shutil
 import threading
+from pathlib import Path
 
 import pytest
 
 from cnnviz.nets.weights import SHIPPED
 from cnnviz.training import runs
 from cnnviz.training.config import TrainingConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def files() -> dict[Path, int]:
+    """All that the server could write over or beside, and when it was written: what the app is made of, and the runs.
+    Not what tests and tools leave, nor `.clock`, which the server asks for the time, nor what a run that another test
+    has left writes into its own folder."""
+    runs_folder = Path(os.environ["CNNVIZ_RUNS"])
+    found = {path: 0 for path in runs_folder.iterdir() if not path.name.startswith(".")}
+    for top, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if not name.startswith(".") and name != "__pycache__"]
+        found |= {(path := Path(top, name)): path.stat().st_mtime_ns for name in names}
+        found |= {Path(top, name): 0 for name in folders}
+    return found
+
+
+@pytest.fixture(scope="module")
+def nothing_written(server):
+    """Whatever the tests of a file send to the server, afterwards there are the same files as before."""
+    before = files()
+    yield
+    assert files() == before
 
 
 @pytest.fixture

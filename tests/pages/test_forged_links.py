@@ -19,6 +19,7 @@ from cnnviz.nets.weights import SHIPPED, load_weights, write_weights
 from cnnviz.training import runs
 from cnnviz.training.config import TrainingConfig
 
+pytestmark = pytest.mark.usefixtures("nothing_written")
 PAGES = ["", "step", "convolution", "pooling", "learning", "layers", "training", "runs", "sweeps"]
 HTML = "<img src=x onerror=alert(1)>"
 TITLE = f"{HTML} **b** [x](http://y)"

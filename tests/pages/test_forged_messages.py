@@ -8,6 +8,7 @@ from visiting import Visitor, state, trigger
 from cnnviz.components.sketchpad import MAX_HISTORY
 from cnnviz.inputs.strokes import MAX_POINTS, MAX_STROKES
 
+pytestmark = pytest.mark.usefixtures("nothing_written")
 STROKE = {"points": [0.5, 0.2, 0.5, 0.8], "width": 0.05}  # a 1
 
 
