@@ -54,8 +54,8 @@ def visible(there: list[list[str]]) -> list[str]:
 def threads(cores: int) -> int:
     """How many threads training uses on a computer with so many cores: one core is left to the class.
 
-    Not of two: on two cores that others used as well, the fastest epoch (quick-mnist, 4 % of MNIST) took 1.22 s with
-    one thread and 1.15 s with two, and training lets the others go first in any case.
+    Not of two, where somebody who is alone would wait longer: there all threads keep off one core while the web process
+    is busy (`cnnviz.workers.leave_room`).
     """
     return cores - 1 if cores > 2 else cores
 
