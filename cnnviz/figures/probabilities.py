@@ -12,7 +12,8 @@ from cnnviz.figures.losses import BLUE, GREY
 
 def percent(probability: float) -> str:
     """One decimal, and never 100 %: no softmax is that sure."""
-    return "> 99.9 %" if probability > 0.9995 else f"{probability * 100:.1f} %"
+    number = "> 99.9" if probability > 0.9995 else f"{probability * 100:.1f}"
+    return f"{number}\u00a0%"  # on one line
 
 
 def chances(before: np.ndarray, after: np.ndarray, classes: Sequence[str], label: str) -> go.Figure:

@@ -29,7 +29,7 @@ RECIPES: dict[str, TrainingConfig] = {
     for name, settings in {
         "lenet5": {**_DRAWN, "epochs": 80},
         "lenet5-1998": {**_DRAWN, "epochs": 30},
-        "quick-mnist": {**_QUICK, "batch_size": 96, "learning_rate": 6e-3, "epochs": 3},
+        "quick-mnist": {**_QUICK, "batch_size": 96, "learning_rate": 6e-3, "epochs": 4},
         "tf-tutorial": {"batch_size": 32, "epochs": 5},
         "low-level": {"batch_size": 128, "epochs": 4, "steps": 50, "initializer": "random_normal", "seed": 2},
         "book-mnist-adam": _BOOK,
