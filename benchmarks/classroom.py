@@ -583,8 +583,10 @@ class Teacher(Session):
         await self.ask(form, WidgetState(id=epochs.id, double_value=epochs.max),
                        WidgetState(id=start.id, trigger_value=True), fragment=self.fragments[start.id])  # fmt: skip
         self.watching = asyncio.create_task(self.watch())
-        deadline = time.monotonic() + 5 * PATIENCE
+        said, deadline = 0, time.monotonic() + 5 * PATIENCE
         while not self.heard("batch"):
+            if len(now := self.heard("download")) > said:  # the first time, 80,000 sketches are drawn to learn from
+                said, deadline = len(now), time.monotonic() + 5 * PATIENCE
             if time.monotonic() > deadline:
                 sys.exit(f"No run has begun: {self.room.errors}")
             await asyncio.sleep(0.5)
