@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 APP := $(VENV)/.installed-$(BUILD)
 TESTS := $(VENV)/.installed-tests
 
-.PHONY: help run setup test faults bench picture reproduce weights cluster-demo lint
+.PHONY: help run setup test faults bench bench-class picture reproduce weights cluster-demo lint
 
 help:  ## print these lines
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -30,14 +30,14 @@ test: $(TESTS)  ## run all tests, in a real browser too; installs what they need
 	@$(BIN)/python tests/browser/find_browser.py --install
 	@$(BIN)/python tests/browser/proxy.py
 	@$(BIN)/python -m cnnviz datasets mnist
-	@$(BIN)/python -m pytest -rs --timeout 300 -n 3 --dist worksteal --ignore tests/faults
-	@$(BIN)/python -m pytest tests/faults -rs --timeout 300 -n 3 --dist worksteal
+	@$(BIN)/python -m pytest -rs --timeout 300 -n 2 --dist worksteal --ignore tests/faults
+	@$(BIN)/python -m pytest tests/faults -rs --timeout 300 -n 2 --dist worksteal
 
 faults: $(TESTS)  ## try everything that can go wrong in a class; part of the tests (a full disk as root only)
 	@$(BIN)/python tests/browser/find_browser.py --install
-	@$(BIN)/python -m pytest tests/faults -rs --timeout 300 -n 3 --dist worksteal
+	@$(BIN)/python -m pytest tests/faults -rs --timeout 300 -n 2 --dist worksteal
 
-bench: $(TESTS)  ## measure: prints JSON lines (classes of a minute each, stages of 20 s; longer ones: benchmarks/classroom.py)
+bench: $(TESTS)  ## measure: prints JSON lines (classes of a minute each, stages of 20 s; longer: bench-class)
 	@$(BIN)/python tests/browser/find_browser.py --install >&2
 	@$(BIN)/python benchmarks/run.py
 	@$(BIN)/python benchmarks/training.py
@@ -46,6 +46,11 @@ bench: $(TESTS)  ## measure: prints JSON lines (classes of a minute each, stages
 	@$(BIN)/python benchmarks/classroom.py --watch --seconds 20
 	@$(BIN)/python benchmarks/classroom.py --knee --sessions 40 --seconds 20
 	@$(BIN)/python benchmarks/classroom.py --knee --sessions 40 --seconds 20 --servers 2
+
+bench-class: $(TESTS)  ## measure a class for five minutes, beside a training too, and a soak of half an hour
+	@$(BIN)/python benchmarks/classroom.py
+	@$(BIN)/python benchmarks/classroom.py --training
+	@$(BIN)/python benchmarks/classroom.py --soak
 
 picture: $(TESTS)  ## take the README's pictures of the app again
 	@$(BIN)/python tests/browser/find_browser.py --install >&2

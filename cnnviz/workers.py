@@ -32,7 +32,7 @@ from cnnviz.training import one_step, runs
 
 NICE = 10
 """How much trainers let other processes go first, 0 to 19."""
-BUSY = 0.15
+BUSY = 0.3
 """Cores that the web process takes when a class draws: from there on training keeps off a core."""
 LOOK = 1.0
 """Seconds between two looks at how busy it is."""

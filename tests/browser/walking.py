@@ -123,7 +123,7 @@ def start_training(page: Page, epochs: int) -> None:
 
 def at_epoch(page: Page, least: int) -> None:
     """Wait until the page tells of so many finished epochs."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         found = re.search(r"Epoch (\d+) of", page.locator(".st-key-train-progress").inner_text())
         if found and int(found[1]) > least:
