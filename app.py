@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from cnnviz import settings
+from cnnviz.crowd import write_theme_once
 from cnnviz.memory import tidy
 from cnnviz.sidebar import sidebar
 from cnnviz.workers import TRACER
@@ -15,6 +16,7 @@ if wrong := settings.wrong():
     st.error(wrong, icon=":material/error:")
     st.stop()
 tidy()
+write_theme_once()
 TRACER.start()  # TensorFlow warms up while the page is already there
 
 page = st.navigation(

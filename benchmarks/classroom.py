@@ -348,8 +348,8 @@ class Session:
         self.elements[label] = element
         if name == "exception" or name == "alert" and element.format == element.ERROR:
             self.wrong(f"{name}: {getattr(element, 'message', '') or element.body}")
-        elif name == "heading":
-            self.heading = now, element.body
+        elif name == "heading" or name == "markdown" and element.body.startswith("# "):
+            self.heading = now, element.body.partition("\n")[0].removeprefix("# ")
         elif label == "cnnviz_network":
             self.check(unpack(element.bytes), now)
         elif hasattr(element, "id"):
@@ -769,6 +769,7 @@ async def come_and_go(room: Classroom, strokes: int = 3) -> None:
 
 async def lesson(room: Classroom, servers: list[psutil.Process], options: argparse.Namespace) -> AsyncIterator[dict]:
     """A class of some size for some time; with a network in training beside it if that is asked for."""
+    await Guide(room, 0).look_everywhere()  # what is loaded once, a class does not leave
     await come_and_go(room)
     yield {"name": "memory_before", "unit": "MB", **(before := memory(servers))}
     these = Class(room, servers, options.steps)

@@ -15,6 +15,7 @@ import streamlit as st
 
 from cnnviz import access, data, settings
 from cnnviz.components.sketchpad import EMPTY, replaced, strokes
+from cnnviz.crowd import TURN
 from cnnviz.inputs import Input, InputError, Step, fit, normalise, parse_strokes, rasterise
 from cnnviz.inputs.links import from_link
 from cnnviz.inputs.normalise import as_pixels
@@ -148,7 +149,10 @@ def from_sketch() -> Input | None:
         InputError: the sketch is none, or past a limit.
     """
     lines = strokes(st.session_state.sketch)
-    return normalise(rasterise(lines)) if lines else st.session_state.example
+    if not lines:
+        return st.session_state.example
+    with TURN:
+        return normalise(rasterise(lines))
 
 
 def current_input(network: Network) -> Input:

@@ -48,6 +48,9 @@ ATTEMPTS = 3
 """How often a request is asked again when the worker dies under it."""
 
 
+loky.set_loky_pickler("pickle")  # what is asked here can be named: cloudpickle would be slower
+
+
 def follow(parent: int) -> None:
     """In a worker: end when the web process does. loky's workers outlive a parent that is killed."""
 

@@ -1,13 +1,12 @@
 """Draw a digit, get the answer, see every map of every layer."""
 
-import time
-
 import numpy as np
 import streamlit as st
 
 from cnnviz.components import bars, deliver, gallery, learned, network, sketchpad
 from cnnviz.components.network import Learned, as_choice
 from cnnviz.components.sketchpad import link
+from cnnviz.crowd import TURN
 from cnnviz.figures import percent
 from cnnviz.inputs import Input, InputError
 from cnnviz.inputs.pictures import MAX_BYTES, TYPES, for_network
@@ -16,7 +15,6 @@ from cnnviz.session import from_sketch, reading, selected_model, start_with, sta
 from cnnviz.trace import Trace
 from cnnviz.workers import TRACER, WorkerError
 
-FRAME = 0.03  # seconds in which the browser paints the answer and the maps, before the rest arrives
 SURE = 0.8  # from this probability on, an answer is given without a second guess beside it
 FIRST = {"Draw": "Draw a digit", "Picture": "Choose a picture", "Camera": "Take a photo"}
 POINT = "Point at a cell for its number; choose a map to see it large."
@@ -85,13 +83,13 @@ def given(source: str) -> tuple[Input | None, str]:
 def show_answer(trace: Trace) -> None:
     """The most probable class, large, and how sure the network is."""
     first, second = np.argsort(trace.probabilities)[::-1][:2]
-    st.title(trace.network.classes[first], anchor=False)
     sure = trace.probabilities[first]
     if sure >= SURE:
-        st.markdown(f"**{percent(sure)}** sure")
+        how = f"**{percent(sure)}** sure"
     else:
         other, chance = trace.network.classes[second], trace.probabilities[second]
-        st.markdown(f"Not sure: **{percent(sure)}**. It could be **{other}** ({percent(chance)}).")
+        how = f"Not sure: **{percent(sure)}**. It could be **{other}** ({percent(chance)})."
+    st.markdown(f"# {trace.network.classes[first]}\n\n{how}", anchors=False)  # one message, not two
 
 
 def chosen_map() -> tuple[str, int]:
@@ -122,24 +120,24 @@ def page(source: str) -> None:
     except (WorkerError, WeightsError) as error:
         answer.error(str(error), icon=":material/error:")
         return
-    with answer:
+    with TURN:
+        with answer:
+            if data:
+                show_answer(trace)
+            else:
+                st.markdown(f"{FIRST[source]}, and the answer appears here.")
+            if wrong:
+                st.error(wrong, icon=":material/error:")
+        chosen, step = network("network", trace, POINT if data else NOTHING_DRAWN, chosen_map(), LEARNED.name)
         if data:
-            show_answer(trace)
-        else:
-            st.markdown(f"{FIRST[source]}, and the answer appears here.")
-        if wrong:
-            st.error(wrong, icon=":material/error:")
-    chosen, step = network("network", trace, POINT if data else NOTHING_DRAWN, chosen_map(), LEARNED.name)
+            bars("probabilities", PRESET.classes, trace.probabilities)
+        if warm:
+            show_steps(data)
     if step:
         st.switch_page("pages/step.py", query_params=step)
     if chosen and chosen != state.get("chosen_seen"):
         state.chosen_seen = chosen
         st.query_params.update(layer=chosen[0], filter=str(chosen[1]))
-    time.sleep(FRAME)
-    if data:
-        bars("probabilities", PRESET.classes, trace.probabilities)
-    if warm:
-        show_steps(data)
 
 
 try:

@@ -96,6 +96,10 @@ class Visitor:
         text = {"exception": "message", "progress": "text"}
         return [getattr(element, text.get(kind, "body")) for kind, element in self.elements if kind in kinds]
 
+    def answers(self) -> list[str]:
+        """The class that the Draw page says it reads: one, or none."""
+        return [text.partition("\n")[0][2:] for text in self.said("markdown") if text.startswith("# ")]
+
 
 def state(widget: str, value: Any) -> WidgetState:
     """What a component is said to hold: any JSON, or any text in its place."""

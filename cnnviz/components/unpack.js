@@ -13,3 +13,13 @@ function unpack(bytes) {
   }
   return header;
 }
+
+// The outputs that trace_arrays in layers.py leaves out.
+function withOutputs(header) {
+  for (const { name, activation } of header.layers) {
+    if (activation !== "relu") continue;
+    const { data, shape } = header.arrays[`${name}/pre_activation`];
+    header.arrays[`${name}/output`] ??= { data: data.map((sum) => Math.max(sum, 0)), shape };
+  }
+  return header;
+}

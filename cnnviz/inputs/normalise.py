@@ -45,7 +45,7 @@ def crop(ink: np.ndarray) -> np.ndarray:
     Raises:
         InputError: there is no ink.
     """
-    x, y, width, height = cv2.boundingRect((ink >= INK).astype(np.uint8))
+    x, y, width, height = cv2.boundingRect((ink >= INK).view(np.uint8))
     if not width:
         raise InputError("There is no digit to see: the picture is empty.")
     return ink[y : y + height, x : x + width]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import cv2
@@ -69,6 +70,13 @@ def parse_stroke(message: Any) -> Stroke:
     return Stroke(points, float(min(max(width, MIN_WIDTH), MAX_WIDTH)))
 
 
+@cache
+def bernstein(pieces: int) -> tuple[np.ndarray, ...]:
+    """What each of a cubic Bézier curve's four points counts where its pieces begin: float32 (1, pieces, 1) each."""
+    t = np.linspace(0, 1, pieces, endpoint=False, dtype=np.float32)[None, :, None]
+    return (1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3
+
+
 def smooth(points: np.ndarray, pieces: int = 6) -> np.ndarray:
     """A centripetal Catmull-Rom curve through all points, as the sketchpad draws it.
 
@@ -88,13 +96,14 @@ def smooth(points: np.ndarray, pieces: int = 6) -> np.ndarray:
         return points
     ends = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
     p0, p1, p2, p3 = ends[:-3], ends[1:-2], ends[2:-1], ends[3:]
-    d1, d2, d3 = (np.sqrt(np.linalg.norm(b - a, axis=1))[:, None] for a, b in ((p0, p1), (p1, p2), (p2, p3)))
+    apart = np.sqrt(np.linalg.norm(np.diff(ends, axis=0), axis=1))[:, None]
+    d1, d2, d3 = apart[:-2], apart[1:-1], apart[2:]
     # The same curve as cubic Bézier pieces, which is what a canvas can draw.
     b1 = (d1**2 * p2 - d2**2 * p0 + (2 * d1**2 + 3 * d1 * d2 + d2**2) * p1) / (3 * d1 * (d1 + d2))
     b2 = (d3**2 * p1 - d2**2 * p3 + (2 * d3**2 + 3 * d3 * d2 + d2**2) * p2) / (3 * d3 * (d3 + d2))
-    t = np.linspace(0, 1, pieces, endpoint=False, dtype=np.float32)[None, :, None]
+    w1, w2, w3, w4 = bernstein(pieces)
     p1, b1, b2, p2 = (p[:, None] for p in (p1, b1, b2, p2))
-    curve = (1 - t) ** 3 * p1 + 3 * (1 - t) ** 2 * t * b1 + 3 * (1 - t) * t**2 * b2 + t**3 * p2
+    curve = w1 * p1 + w2 * b1 + w3 * b2 + w4 * p2
     return np.vstack([curve.reshape(-1, 2), points[-1:]]).astype(np.float32)
 
 

@@ -83,29 +83,29 @@ def well(visitor: Visitor) -> None:
 def test_what_is_no_sketch_gets_a_sentence_and_the_last_answer_stays(visitor):
     pad, samples = visitor.id_of("sketchpad"), visitor.id_of("samples")
     visitor.rerun(state(pad, sketch(STROKE)))
-    assert visitor.said("heading") == ["1"]
+    assert visitor.answers() == ["1"]
     for name, forged in NO_SKETCH.items():
         visitor.rerun(state(pad, forged))
         well(visitor)
-        assert visitor.said("heading") == ["1"], name
+        assert visitor.answers() == ["1"], name
         (sentence,) = visitor.said("alert")
         assert sentence.endswith("."), name
         assert "<" not in sentence
     # A sample is drawn behind what is there: the forged sketch has left no trace.
     visitor.rerun(state(pad, sketch(STROKE)), trigger(samples, "picked", "three"))
     well(visitor)
-    assert visitor.said("heading") == ["3"]
+    assert visitor.answers() == ["3"]
 
 
 def test_what_is_strange_in_a_sketch_is_left_out(visitor):
     pad = visitor.id_of("sketchpad")
     for name, forged in STRANGE.items():
         visitor.rerun(state(pad, sketch({"points": [0.2, 0.2, 0.8, 0.2, 0.5, 0.8], "width": 0.05})))
-        assert visitor.said("heading") == ["7"]
+        assert visitor.answers() == ["7"]
         visitor.rerun(state(pad, forged))
         well(visitor)
         assert not visitor.said("alert"), name
-        assert visitor.said("heading"), name
+        assert visitor.answers(), name
         assert "drawing=" not in visitor.query
     for forged in NOTHING:
         visitor.rerun(state(pad, forged))
@@ -123,11 +123,11 @@ CELLS = ["<img src=x onerror=alert(1)>", "\ud800", {"row": 1}, ["1,1"], 10**30, 
 def test_a_picture_that_is_not_there_is_not_picked(visitor):
     samples = visitor.id_of("samples")
     visitor.rerun(trigger(samples, "picked", "two"))
-    assert visitor.said("heading") == ["2"]
+    assert visitor.answers() == ["2"]
     for forged in PICKED:
         visitor.rerun(trigger(visitor.id_of("samples"), "picked", forged))
         well(visitor)
-        assert visitor.said("heading") == ["2"]
+        assert visitor.answers() == ["2"]
 
 
 def test_a_map_or_a_cell_that_is_not_there_is_not_chosen(visitor, server):
@@ -138,7 +138,7 @@ def test_a_map_or_a_cell_that_is_not_there_is_not_chosen(visitor, server):
         well(visitor)
         visitor.rerun(trigger(maps, "step", forged))
         well(visitor)
-        assert visitor.said("heading") == ["2"]
+        assert visitor.answers() == ["2"]
     for forged in CELLS:
         with Visitor(server.url, "sample=two") as other:
             other.rerun(trigger(other.id_of("network"), "step", {"layer": "conv1", "filter": 1, "cell": forged}))
@@ -184,7 +184,7 @@ def test_what_streamlit_itself_can_not_read_harms_nobody_else(visitor, server):
             assert "Traceback" not in "".join(forger.said("exception"))
         visitor.rerun(trigger(visitor.id_of("samples"), "picked", "two"))
         well(visitor)
-        assert visitor.said("heading") == ["2"]
+        assert visitor.answers() == ["2"]
 
 
 def test_a_message_past_the_limit_ends_that_connection_alone(visitor, server):
@@ -194,4 +194,4 @@ def test_a_message_past_the_limit_ends_that_connection_alone(visitor, server):
         forger.rerun(state(forger.id_of("sketchpad"), json.dumps({"sketch": "x" * 40_100_000})))
     visitor.rerun(state(visitor.id_of("sketchpad"), json.dumps({"more": "x" * 1_000_000, **sketch(STROKE)})))
     well(visitor)
-    assert visitor.said("heading") == ["1"]
+    assert visitor.answers() == ["1"]

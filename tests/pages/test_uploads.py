@@ -39,7 +39,7 @@ def give(visitor: Visitor, name: str, content: bytes, /, **more) -> None:
 def answered(visitor: Visitor) -> list[str]:
     """The alerts; everything else is as it should be."""
     assert not visitor.said("exception")
-    assert len(visitor.said("heading")) == 1
+    assert len(visitor.answers()) == 1
     alerts = visitor.said("alert")
     assert len(alerts) < 2
     for sentence in alerts:
@@ -58,7 +58,7 @@ def test_every_small_bad_upload_gets_an_answer_or_one_sentence(visitor):
     assert 100 < refused < len(files)
     give(visitor, "digit.png", saved(digit(), "PNG"))
     assert answered(visitor) == []
-    assert visitor.said("heading") == ["7"]
+    assert visitor.answers() == ["7"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of another process's memory is not told on this system")
@@ -103,7 +103,7 @@ def test_a_name_is_never_believed(visitor):
     for name in NAMES:
         visitor.rerun(visitor.upload(visitor.id_of("upload"), "x.png", seven, name=name))
         assert answered(visitor) == []
-        assert visitor.said("heading") == ["7"]
+        assert visitor.answers() == ["7"]
         give(visitor, "x.png", b"")
         assert answered(visitor) != []
         give(visitor, name, seven)  # none, or one of thousands of letters, is refused at the endpoint: nothing is there
@@ -146,7 +146,7 @@ def test_a_large_picture_is_read_once_and_not_at_every_click(visitor, server):
     assert again < first / 2, (first, again)
     # Read in another way, it is read anew.
     visitor.rerun(visitor.upload(visitor.id_of("upload"), "x.png", saved(digit(), "PNG")))
-    seven = visitor.said("heading")
+    seven = visitor.answers()
     visitor.rerun(chosen(visitor.id_of("reading"), "raw"))
     assert seven == ["7"]
     answered(visitor)

@@ -41,7 +41,7 @@ from streamlit.testing.v1 import AppTest
 app = AppTest.from_file("app.py", default_timeout=100)
 app.query_params["sample"] = "two"
 app.run()
-assert not app.exception and app.title, app
+assert not app.exception and any(one.value.startswith("# ") for one in app.markdown), app
 for page in "step", "convolution", "pooling", "learning", "layers", "training", "runs", "sweeps":
     app.switch_page("pages/" + page + ".py").run()
     assert not app.exception and app.markdown, page

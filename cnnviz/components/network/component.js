@@ -5,7 +5,7 @@ export default function network({ data, parentElement, setStateValue, setTrigger
   const view = parentElement.network;
   view.tell = (chosen) => setStateValue("chosen", chosen);
   view.step = (place) => setTriggerValue("step", place);
-  view.take(unpack(data));
+  view.take(withOutputs(unpack(data)));
   return () => {
     view.remove();
     delete parentElement.network;

@@ -5,7 +5,7 @@ const KEEP_MS = 500; // the most often that the address is written: browsers ref
 export default function stepPage({ data, parentElement }) {
   parentElement.page ??= new StepPage(parentElement);
   const page = parentElement.page;
-  page.take(unpack(data));
+  page.take(withOutputs(unpack(data)));
   return () => {
     page.remove();
     delete parentElement.page;
