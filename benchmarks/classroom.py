@@ -510,10 +510,10 @@ class Wanderer(Session):
 class Guide(Wanderer):
     """Somebody who sees every page once and draws nothing: the pages show a sample then, which is not checked."""
 
-    async def look_everywhere(self) -> None:
-        """Come in, see every page, have a picture read, and go."""
+    async def look_everywhere(self, but: str = "") -> None:
+        """Come in, see every page (except one), have a picture read, and go."""
         await self.enter()
-        for page in [page for page in self.pages.values() if page != self.page]:
+        for page in [page for name, page in self.pages.items() if page != self.page and name != but]:
             await self.look_at(page)
         await self.upload()
         await self.leave()
@@ -769,7 +769,8 @@ async def come_and_go(room: Classroom, strokes: int = 3) -> None:
 
 async def lesson(room: Classroom, servers: list[psutil.Process], options: argparse.Namespace) -> AsyncIterator[dict]:
     """A class of some size for some time; with a network in training beside it if that is asked for."""
-    await Guide(room, 0).look_everywhere()  # what is loaded once, a class does not leave
+    for number in range(len(room.urls)):  # what is loaded once, a class does not leave
+        await Guide(room, number).look_everywhere(but="learning")  # which has a process of its own
     await come_and_go(room)
     yield {"name": "memory_before", "unit": "MB", **(before := memory(servers))}
     these = Class(room, servers, options.steps)
@@ -813,7 +814,8 @@ async def knee(room: Classroom, servers: list[psutil.Process], options: argparse
 async def soak(room: Classroom, servers: list[psutil.Process], options: argparse.Namespace) -> AsyncIterator[dict]:
     """Sessions that change pages and upload pictures as well: does any process grow?"""
     await come_and_go(room)
-    await Guide(room, 0).look_everywhere()  # what is loaded once is no growth
+    for number in range(len(room.urls)):  # what is loaded once is no growth
+        await Guide(room, number).look_everywhere()
     these = Class(room, servers, options.steps, Wanderer)
     await these.join(options.sessions)
     found, highest = {"start": memory(servers)}, {}

@@ -11,8 +11,9 @@ from typing import Any
 from streamlit.runtime import app_session
 
 TURN = threading.Semaphore(3)
-"""Held while a stroke is worked on, but not while somebody else is waited for. With as many threads at work as there
-are visitors, the one that sends would hardly ever run: past what the process can do, nobody would get any answer.
+"""Held while a drawing is read and its answer is put together, but not while somebody else is waited for. With as many
+threads at work as there are visitors, the one that sends would hardly ever run: past what the process can do, nobody
+would get any answer.
 """
 
 
@@ -20,15 +21,19 @@ are visitors, the one that sends would hardly ever run: past what the process ca
 def write_theme_once() -> None:
     """From now on, put the theme together once. Once a process; further calls do nothing.
 
-    Streamlit reads all of its configuration six times at every rerun, for a theme that only a restart can change: a
-    tenth of what a stroke takes.
+    Streamlit reads all of its configuration six times at every rerun, a tenth of what a stroke takes. A change of the
+    theme in config.toml is seen when the app is started anew.
     """
-    populate, written = app_session._populate_theme_msg, {}
+    populate, written = getattr(app_session, "_populate_theme_msg", None), {}
+    if not populate:  # another version of Streamlit: slower, and all right
+        return
 
     def same(message: Any, section: str = "theme") -> None:
         if section not in written:
-            written[section] = type(message)()
-            populate(written[section], section)
-        message.MergeFrom(written[section])
+            theme = type(message)()
+            populate(theme, section)
+            written[section] = theme
+        if written[section].ListFields():
+            message.MergeFrom(written[section])
 
     app_session._populate_theme_msg = same

@@ -14,9 +14,9 @@ import cv2
 from streamlit import runtime
 
 EVERY = 5
-"""Seconds between two looks at what can be given back."""
+"""Seconds between two looks at what can be given back, at least."""
 SHARE = 0.02
-"""Of the time goes into these looks, at most: nobody else runs meanwhile."""
+"""Of the time goes into these looks, at most: hardly anybody else runs meanwhile."""
 ARENAS = 1
 """Heaps of the C library's, at most: it would make eight a core, and every rerun has a thread of its own."""
 MAPPED = 128 * 1024
@@ -55,9 +55,9 @@ def tidy() -> None:
             time.sleep(max(EVERY, took / SHARE))
             began = time.monotonic()
             gc.collect()
-            took = time.monotonic() - began
             if libc:
                 libc.malloc_trim(0)
+            took = time.monotonic() - began
 
     threading.Thread(target=work, name="tidy", daemon=True).start()
 

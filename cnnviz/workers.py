@@ -48,7 +48,7 @@ ATTEMPTS = 3
 """How often a request is asked again when the worker dies under it."""
 
 
-loky.set_loky_pickler("pickle")  # what is asked here can be named: cloudpickle would be slower
+loky.set_loky_pickler("pickle")  # all that this process asks of its workers can be named; cloudpickle is slower
 
 
 def follow(parent: int) -> None:

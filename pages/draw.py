@@ -129,12 +129,12 @@ def page(source: str) -> None:
             if wrong:
                 st.error(wrong, icon=":material/error:")
         chosen, step = network("network", trace, POINT if data else NOTHING_DRAWN, chosen_map(), LEARNED.name)
+        if step:
+            st.switch_page("pages/step.py", query_params=step)
         if data:
             bars("probabilities", PRESET.classes, trace.probabilities)
         if warm:
             show_steps(data)
-    if step:
-        st.switch_page("pages/step.py", query_params=step)
     if chosen and chosen != state.get("chosen_seen"):
         state.chosen_seen = chosen
         st.query_params.update(layer=chosen[0], filter=str(chosen[1]))

@@ -41,8 +41,8 @@ def layer_table(network: Network) -> list[dict[str, Any]]:
 def trace_arrays(trace: Trace, weights_of: Collection[str]) -> dict[str, np.ndarray]:
     """Every layer's numbers as `LAYER/output`, `/pre_activation` (where it is another), `/kernel` and `/bias`.
 
-    A ReLU's output that is its sums with nothing below 0, to the last bit, is left out: a third of all. `withOutputs`
-    in unpack.js puts it in again.
+    A ReLU's output that equals its sums with nothing below 0 is left out, a third of all: `withOutputs` in unpack.js
+    puts it in again.
 
     Args:
         weights_of: the kinds of layer whose kernel and bias are wanted.

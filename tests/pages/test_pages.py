@@ -62,10 +62,10 @@ def test_nobody_waits_for_a_turn_while_an_answer_is_waited_for(monkeypatch):
         TURN.release(turns)
         return turns
 
-    meanwhile, trace = [], TRACER.trace
+    before, meanwhile, trace = free(), [], TRACER.trace
     monkeypatch.setattr(TRACER, "trace", lambda *asked: meanwhile.append(free()) or trace(*asked))
     assert answer(opened(sample="crossed-seven")) == "7"
-    assert meanwhile == [free()]
+    assert [before, *meanwhile, free()] == [3, 3, 3]
 
 
 def test_an_unsure_answer_says_so():

@@ -1,6 +1,7 @@
 """A trace is TensorFlow's own numbers, named."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -129,3 +130,14 @@ def test_the_stepper_is_sent_every_number_of_the_trace():
         assert arrays.get(f"{record.layer.name}/bias") is record.bias
         if record.layer.activation != "linear":
             assert arrays[f"{record.layer.name}/pre_activation"] is record.pre_activation
+
+
+@pytest.mark.parametrize("odd", [np.nan, 0.5])
+def test_a_relus_output_that_is_not_what_its_sums_make_is_sent(odd):
+    found = traced(PRESETS["lenet5"])
+    first = found.layers[0]
+    output = first.output.copy()
+    output[0, 0, 0] = odd
+    arrays = trace_arrays(replace(found, layers=(replace(first, output=output), *found.layers[1:])), [])
+    assert arrays["conv1/output"] is output
+    assert "conv2/output" not in arrays
