@@ -277,6 +277,22 @@ def test_a_thumb_is_enough(phone):
         expect_no_sideways_scrolling(phone)
 
 
+IN_SIGHT = """item => {
+  const [own, row] = [item, item.parentElement].map((part) => part.getBoundingClientRect());
+  return own.left >= row.left && own.right <= row.right;
+}"""
+
+
+def test_on_a_phone_the_chosen_layer_and_filter_are_in_sight(phone):
+    opened(phone, "/step?sample=two&layer=conv2&filter=4&cell=3,2")
+    filter = phone.locator(".filters .filter[aria-pressed=true]")
+    for _ in range(6):
+        assert filter.evaluate(IN_SIGHT)
+        phone.keyboard.press("]")
+    expect(filter).to_have_attribute("data-filter", "10")
+    assert phone.locator("[data-layer=conv2]").evaluate(IN_SIGHT)
+
+
 def test_nothing_is_wider_than_the_window(page):
     opened(page, "/step?sample=two")
     for layer in ["conv1", "pool1", "conv2", "flatten", "dense1", "logits", "softmax"]:

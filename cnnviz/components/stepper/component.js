@@ -12,6 +12,12 @@ export default function stepPage({ data, parentElement }) {
   };
 }
 
+// Into the middle of its row, where that is wider than the page.
+function bringIn(item) {
+  const [own, row] = [item, item.parentElement].map((part) => part.getBoundingClientRect());
+  item.parentElement.scrollLeft += own.left + own.width / 2 - row.left - row.width / 2;
+}
+
 class StepPage {
   constructor(root) {
     this.chips = root.querySelector(".chips");
@@ -89,7 +95,7 @@ class StepPage {
     for (const chip of this.chips.children) {
       const chosen = chip.dataset.layer === row.name;
       chip.setAttribute("aria-pressed", String(chosen));
-      if (chosen) chip.parentElement.scrollLeft = chip.offsetLeft - chip.parentElement.clientWidth / 2 + chip.clientWidth / 2;
+      if (chosen) bringIn(chip);
     }
     this.buildFilters(row, filter);
     this.buildImage(row);
@@ -114,6 +120,7 @@ class StepPage {
       paintGrid(scratch, width, height, scales.output, (i) => output[i * filters + at]);
       return element("button", { type: "button", class: "filter", "data-filter": at, "aria-label": `filter ${at}`, title: `filter ${at}`, "aria-pressed": String(at === filter), onclick: () => this.choose(at) }, element("span", { style: `background-image: url(${scratch.toDataURL()})` }));
     }), step(1, "›", "Next filter ( ] )"), element("span", { class: "small which" }, `filter ${filter} (0 to ${filters - 1})`));
+    bringIn(this.filters.children[filter + 1]); // after the button for the previous one
   }
 
   turn(by) {
@@ -122,7 +129,11 @@ class StepPage {
   }
 
   choose(filter) {
-    for (const button of this.filters.querySelectorAll(".filter")) button.setAttribute("aria-pressed", String(Number(button.dataset.filter) === filter));
+    for (const button of this.filters.querySelectorAll(".filter")) {
+      const chosen = Number(button.dataset.filter) === filter;
+      button.setAttribute("aria-pressed", String(chosen));
+      if (chosen) bringIn(button);
+    }
     this.filters.querySelector(".which").textContent = `filter ${filter} (0 to ${this.layer.filters - 1})`;
     const { playing, cell } = this.stepper;
     this.stepper.load(this.layer, filter, cell, this.facts(this.layer));
