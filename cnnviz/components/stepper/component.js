@@ -118,9 +118,16 @@ class StepPage {
     const step = (by, sign, title) => element("button", { type: "button", class: "turn", title, "aria-label": title, onclick: () => this.turn(by) }, sign);
     this.filters.replaceChildren(step(-1, "‹", "Previous filter ( [ )"), ...range(filters).map((at) => {
       paintGrid(scratch, width, height, scales.output, (i) => output[i * filters + at]);
-      return element("button", { type: "button", class: "filter", "data-filter": at, "aria-label": `filter ${at}`, title: `filter ${at}`, "aria-pressed": String(at === filter), onclick: () => this.choose(at) }, element("span", { style: `background-image: url(${scratch.toDataURL()})` }));
-    }), step(1, "›", "Next filter ( ] )"), element("span", { class: "small which" }, `filter ${filter} (0 to ${filters - 1})`));
-    bringIn(this.filters.children[filter + 1]); // after the button for the previous one
+      return element("button", { type: "button", class: "filter", "data-filter": at, "aria-label": `filter ${at}`, title: `filter ${at}`, onclick: () => this.choose(at) }, element("span", { style: `background-image: url(${scratch.toDataURL()})` }));
+    }), step(1, "›", "Next filter ( ] )"), element("span", { class: "small which" }));
+    this.mark(filter);
+  }
+
+  mark(filter) {
+    const buttons = [...this.filters.querySelectorAll(".filter")];
+    buttons.forEach((button, at) => button.setAttribute("aria-pressed", String(at === filter)));
+    this.filters.querySelector(".which").textContent = `filter ${filter} (0 to ${buttons.length - 1})`;
+    bringIn(buttons[filter]);
   }
 
   turn(by) {
@@ -129,12 +136,7 @@ class StepPage {
   }
 
   choose(filter) {
-    for (const button of this.filters.querySelectorAll(".filter")) {
-      const chosen = Number(button.dataset.filter) === filter;
-      button.setAttribute("aria-pressed", String(chosen));
-      if (chosen) bringIn(button);
-    }
-    this.filters.querySelector(".which").textContent = `filter ${filter} (0 to ${this.layer.filters - 1})`;
+    this.mark(filter);
     const { playing, cell } = this.stepper;
     this.stepper.load(this.layer, filter, cell, this.facts(this.layer));
     if (playing) this.stepper.play();
