@@ -1,4 +1,4 @@
-"""The command line: `python -m cnnviz classify | explain | evaluate | datasets | train | reproduce`.
+"""The command line: `python -m cnnviz classify | explain | evaluate | datasets | train | runs | reproduce`.
 
 Results go to standard output, one a line, fields parted by a tab; what went wrong goes to standard error as a sentence.
 Exit status: 0, all went well; 1, something did not (the rest is done all the same); 2, an unknown name or option.
@@ -112,6 +112,14 @@ def parser() -> argparse.ArgumentParser:
             train.add_argument(flag, metavar="JSON", type=parsed, help=f"instead of a preset: {parts[field.name]}")
         else:
             train.add_argument(flag, metavar=str(field.default), type=type(field.default), help=choices(field.name))
+
+    kept = commands.add_parser(
+        "runs", help="list what has been trained, rename or delete some",
+        description="Print ID, STATE, TEST ACCURACY and TITLE of every run, the newest first: the app's and those from "
+        "here, which have no owner in the app. They are kept in $CNNVIZ_RUNS, else with the data sets.")  # fmt: skip
+    what = kept.add_mutually_exclusive_group()
+    what.add_argument("--rename", nargs=2, metavar=("ID", "TITLE"), help="give a run another title")
+    what.add_argument("--delete", nargs="+", metavar="ID", help="remove runs that have ended; can't be undone")
 
     again = commands.add_parser(
         "reproduce", help="train the zoo's networks as their recipes say",
@@ -418,6 +426,27 @@ def train(options: argparse.Namespace) -> int:
     return 0
 
 
+def list_runs(options: argparse.Namespace) -> int:
+    status = 0
+    if options.rename:
+        runs.find(options.rename[0]).rename(options.rename[1])
+    for name in options.delete or ():
+        try:
+            run = runs.find(name)
+            if runs.story(run).state in ("waiting", "running"):
+                raise runs.RunError("The run has not ended: stop it first.")
+            run.delete()
+        except runs.RunError as error:
+            complain(f"{name}: {error}")
+            status = 1
+    if not (options.rename or options.delete):
+        for run in runs.all_runs():
+            told = runs.story(run)
+            accuracy = told.end.get("test_accuracy")
+            print(run.id, told.state, "" if accuracy is None else f"{accuracy:.4f}", run.title, sep="\t")
+    return status
+
+
 def reproduce(options: argparse.Namespace) -> int:
     names = [preset(name).name for name in options.names] or [
         name for name in PRESETS if options.slow or name not in SLOW]  # fmt: skip
@@ -454,6 +483,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     signal.signal(signal.SIGINT, stop)
     commands = {command.__name__: command for command in (classify, explain, evaluate, datasets, train, reproduce)}
+    commands["runs"] = list_runs
     try:
         status = commands[options.command](options)
         sys.stdout.flush()

@@ -127,7 +127,8 @@ def act(run: runs.Run) -> None:
                 # With the run's name, so that it can't be another's by then, when somebody has started one.
                 st.button("Delete for good", type="primary", key="delete", on_click=delete, args=(run.id,))
     if not access.mine(run):
-        st.caption("Only who started a run can rename or delete it.")
+        st.caption("Only who started a run can rename or delete it." if run.owner else
+                   "From the command line: `python -m cnnviz runs` renames and deletes it there.")  # fmt: skip
     st.caption(f"{told.state}, {clock(sum(epoch['seconds'] for epoch in told.epochs))}. {plain(told.message)}")
     show_downloads(run, told)
 

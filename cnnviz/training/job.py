@@ -39,7 +39,7 @@ VALIDATION = 12
 """One in so many training images is set aside to validate on; always the same ones."""
 SAY = 0.2
 """Seconds between two events while an epoch goes on."""
-KEEP_BYTES = 200_000_000
+KEEP_BYTES = 400_000_000
 """What the weights of all epochs may take; of a network too large for that, every second, third, ... epoch is kept."""
 AT_ONCE = 1_000
 """Images that are validated or tested in one batch, at most: as few as LIMITS["values"] allows."""

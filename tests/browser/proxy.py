@@ -71,7 +71,7 @@ def running_proxy(folder: Path, ports: tuple[int, int], behind: tuple[int, ...])
 daemon off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
-events {{}}
+events {{ worker_connections 2048; }}
 http {{
     log_format served '$request_uri $upstream_addr';
     access_log {log} served;

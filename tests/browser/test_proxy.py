@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import socket
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,7 +16,7 @@ import httpx
 import psutil
 import pytest
 from playwright.sync_api import expect
-from proxy import NAME, NGINX, Proxy, running_proxy
+from proxy import NAME, NGINX, SITE, Proxy, running_proxy
 from test_pictures_page import picture, upload
 from walking import answered, at_epoch, start_training, until
 
@@ -89,6 +91,37 @@ def test_an_upload_of_ten_megabytes_goes_through_and_one_byte_more_does_not(clas
     answer = client().put(path, content=b"\0" * size)
     assert (answer.status_code == 413) == refused
     assert (class_room.proxy.server_of(path) == "-") == refused
+
+
+def test_a_class_has_as_many_connections_as_the_site_allows_and_one_more_is_refused(class_room):
+    """Each in the middle of an upload, of which no server hears before it is whole."""
+    host, port = "127.0.0.1", int(class_room.proxy.https.rpartition(":")[2])
+    tls = ssl.create_default_context()
+    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    most = int(re.search(r"limit_conn cnnviz_people (\d+);", SITE.read_text())[1])
+
+    def opened(running: ExitStack) -> socket.socket:
+        line = running.enter_context(tls.wrap_socket(socket.create_connection((host, port))))
+        line.sendall(f"PUT /_stcore/upload_file/none/x HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 9\r\n\r\n".encode())
+        return line
+
+    def answers() -> int:
+        return httpx.get(f"https://{host}:{port}/_stcore/health", headers={"Host": NAME}, verify=False).status_code
+
+    with ExitStack() as running:
+        lines = [opened(running) for _ in range(most - 1)]
+        for line in lines:
+            line.settimeout(0)
+            with pytest.raises(ssl.SSLWantReadError):  # not refused
+                line.recv(1)
+        assert answers() == 200
+        opened(running)
+        deadline = time.monotonic() + 10
+        while answers() != 503:
+            assert time.monotonic() < deadline
+        lines[0].close()
+        while answers() != 200:
+            assert time.monotonic() < deadline
 
 
 def test_a_browser_stays_with_its_server_and_many_are_shared_out(class_room, client):

@@ -187,10 +187,31 @@ def test_a_run_that_can_not_be_trained_ends_with_a_sentence(tmp_path, capfd, mon
     assert "Epochs goes from 1 to 100" in capfd.readouterr().err
 
 
+def test_runs_are_listed_renamed_and_deleted_but_none_that_goes_on(tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("CNNVIZ_RUNS", str(tmp_path / "runs"))
+    assert main(["runs"]) == 0
+    assert capfd.readouterr() == ("", "")
+    waiting, ended = runs.create(RECIPES["small-digits"], "one", "x"), runs.create(RECIPES["small-digits"], "two")
+    runs.Log(ended.folder).say("done", test_accuracy=0.98765)
+    assert main(["runs", "--rename", ended.id, "other\n"]) == 0
+    assert main(["runs"]) == 0
+    said = capfd.readouterr()
+    assert (sorted(said.out.splitlines()), said.err) == (
+        sorted([f"{waiting.id}\twaiting\t\tone", f"{ended.id}\tdone\t0.9877\tother"]), "")  # fmt: skip
+    assert main(["runs", "--delete", waiting.id, "../settings", ended.id]) == 1
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines() == [
+        f"{waiting.id}: The run has not ended: stop it first.", f"../settings: {runs.GONE}"]  # fmt: skip
+    assert [run.id for run in runs.all_runs()] == [waiting.id]
+    assert main(["runs", "--rename", ended.id, "again"]) == 1
+    assert capfd.readouterr().err == f"{runs.GONE}\n"
+
+
 def test_help_names_every_command():
     result = cnnviz("--help")
     assert result.returncode == 0
-    commands = ("classify", "explain", "evaluate", "datasets", "train", "reproduce")
+    commands = ("classify", "explain", "evaluate", "datasets", "train", "runs", "reproduce")
     assert all(command in result.stdout for command in commands)
 
 
