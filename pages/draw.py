@@ -3,8 +3,9 @@
 import numpy as np
 import streamlit as st
 
-from cnnviz.components import bars, deliver, gallery, learned, network, sketchpad
+from cnnviz.components import deliver, gallery, learned, network, outcome, sketchpad
 from cnnviz.components.network import Learned, as_choice
+from cnnviz.components.outcome import SIZE, TITLE
 from cnnviz.components.sketchpad import link
 from cnnviz.crowd import TURN
 from cnnviz.figures import percent
@@ -99,27 +100,25 @@ def chosen_map() -> tuple[str, int]:
     return as_choice(PRESET, st.query_params) or last or (PRESET.layers[0].name, 0)
 
 
-def show_steps(data: Input | None) -> None:
-    """How the ink became the network's input."""
-    if data:
-        pictures = {step.name: (step.name, step.picture) for step in data.steps}
-        gallery("steps", pictures, size=70, title="From ink to network input")
-
-
 @st.fragment
 def page(source: str) -> None:
     """What a stroke changes and nothing else, in the order in which it should reach the screen. assets/style.css says
     where it stands: columns and containers would be sent, and cost the server as much as what is in them."""
     answer = st.container(key="prediction")
     data, wrong = given(source)
-    warm = TRACER.warm
-    if not warm:
-        show_steps(data)  # something to look at until the answer comes
+    pictures = {step.name: (step.name, step.picture) for step in data.steps} if data else {}
+    meanwhile = None
+    if data and not TRACER.warm:  # something to look at until the answer comes
+        meanwhile = st.empty()
+        with meanwhile:
+            gallery("steps", pictures, SIZE, title=TITLE)
     try:
         trace = traced(MODEL, data.pixels if data else np.zeros(PRESET.input_shape, np.float32), answer)
     except (WorkerError, WeightsError) as error:
         answer.error(str(error), icon=":material/error:")
         return
+    if meanwhile:
+        meanwhile.empty()
     with TURN:
         with answer:
             if data:
@@ -132,9 +131,7 @@ def page(source: str) -> None:
         if step:
             st.switch_page("pages/step.py", query_params=step)
         if data:
-            bars("probabilities", PRESET.classes, trace.probabilities)
-        if warm:
-            show_steps(data)
+            outcome("outcome", PRESET.classes, trace.probabilities, pictures)
     if chosen and chosen != state.get("chosen_seen"):
         state.chosen_seen = chosen
         st.query_params.update(layer=chosen[0], filter=str(chosen[1]))
@@ -144,7 +141,7 @@ try:
     LEARNED = learned(MODEL)
 except WeightsError:  # which the page tells where its answer would be
     LEARNED = Learned("", None)
-deliver("sketchpad", "network", "bars", network=LEARNED.data)
+deliver("sketchpad", "network", "outcome", network=LEARNED.data)
 state.sketch_shown = state.sketch
 if "0" in PRESET.classes:
     st.markdown(

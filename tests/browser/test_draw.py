@@ -53,7 +53,7 @@ def test_a_seven_drawn_with_the_mouse_is_read(page, draw):
         expect(button(page, action)).to_be_disabled()
     draw(page, sample(SEVEN))
     expect_answer(page, 7)
-    expect(page.locator(".st-key-probabilities .bar.top")).to_contain_text("7")
+    expect(page.locator(".st-key-outcome .bar.top")).to_contain_text("7")
     expect(page.get_by_text("centred in 28×28")).to_be_visible()
     expect(page.locator("[data-testid=stException]")).to_have_count(0)
 
@@ -236,8 +236,8 @@ def test_the_number_under_the_pointer_is_the_networks_own(page, model):
         page.get_by_text(part, exact=True).first.click()
         check_numbers_under_the_pointer(page, layers, part)
     for unit in 7, 1:
-        page.locator(".st-key-probabilities .bar").nth(unit).hover()
-        shown = page.locator(".st-key-probabilities [role=tooltip] b").inner_text()
+        page.locator(".st-key-outcome .bar").nth(unit).hover()
+        shown = page.locator(".st-key-outcome [role=tooltip] b").inner_text()
         assert as_shown(shown) == layers["softmax"].output[unit]
 
 
@@ -344,5 +344,5 @@ def test_strokes_that_interrupt_an_answer_leave_the_page_whole(page, draw):
         page.goto("/")
         draw(page, sample(SEVEN))
         expect_answer(page, 7)
-        expect(page.locator(".st-key-probabilities .bar.top")).to_be_visible()
+        expect(page.locator(".st-key-outcome .bar.top")).to_be_visible()
         assert errors == []

@@ -148,7 +148,7 @@ def test_a_map_or_a_cell_that_is_not_there_is_not_chosen(visitor, server):
 
 
 COMPONENTS = {
-    "": ("sketchpad", "steps", "samples", "network", "probabilities", "visitor-cookie"),
+    "": ("sketchpad", "outcome", "samples", "network", "visitor-cookie"),
     "step": ("step-samples", "walk", "walk-columns"),
     "convolution": ("convolution",),
     "pooling": ("pooling",),

@@ -10,7 +10,7 @@ import numpy as np
 from cnnviz.components.files import register
 from cnnviz.components.packing import pack
 
-_mount = register("gallery", "unpack")
+_mount = register("gallery", "unpack", "pictures", style="pictures")
 
 
 def gallery(

@@ -1,7 +1,8 @@
-// A bar for each class. The classes are set up once, a new answer only changes heights and numbers.
+// A bar for each class, and how the ink became the input. The classes are set up once, a new answer only changes heights
+// and numbers.
 
-export default function bars({ data, parentElement }) {
-  const { classes, arrays } = unpack(data);
+export default function outcome({ data, parentElement }) {
+  const { classes, pictures, captions, size, title, arrays } = unpack(data);
   const values = arrays.probabilities.data;
   const names = classes.join("\n");
   if (parentElement.names !== names) {
@@ -17,6 +18,9 @@ export default function bars({ data, parentElement }) {
     bar.querySelector(".number").textContent = value >= 0.99 ? percent(value) : value >= 0.005 ? `${(value * 100).toFixed(0)} %` : "";
     bar.setAttribute("aria-label", `${classes[at]}: ${percent(value)}`);
   });
+  parentElement.querySelector(".title").textContent = title;
+  parentElement.querySelector(".gallery").replaceChildren(
+    ...pictures.map((name, at) => smallPicture(arrays[name], size, "figure", captions[at])));
 }
 
 function build(root, classes) {
