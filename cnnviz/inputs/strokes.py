@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import cv2
@@ -14,6 +13,10 @@ from cnnviz.inputs.errors import InputError
 
 SIDE = 280
 """Side of the square that strokes are drawn into, in pixels."""
+PIECES = 6
+"""Straight pieces of a curve between two points of a stroke."""
+PIECE = 2
+"""Pixels that a piece has when it is drawn, at least: a pen says where it is more often than the eye can see."""
 MAX_STROKES = 500
 MAX_POINTS = 20_000
 MIN_WIDTH, MAX_WIDTH = 0.005, 0.2
@@ -70,21 +73,14 @@ def parse_stroke(message: Any) -> Stroke:
     return Stroke(points, float(min(max(width, MIN_WIDTH), MAX_WIDTH)))
 
 
-@cache
-def bernstein(pieces: int) -> tuple[np.ndarray, ...]:
-    """What each of a cubic Bézier curve's four points counts where its pieces begin: float32 (1, pieces, 1) each."""
-    t = np.linspace(0, 1, pieces, endpoint=False, dtype=np.float32)[None, :, None]
-    return (1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3
-
-
-def smooth(points: np.ndarray, pieces: int = 6) -> np.ndarray:
+def smooth(points: np.ndarray, shortest: float = 0) -> np.ndarray:
     """A centripetal Catmull-Rom curve through all points, as the sketchpad draws it.
 
     Passes through every point, and neither loops nor overshoots at sharp corners.
 
     Args:
         points: float32 (n, 2).
-        pieces: straight pieces between two points.
+        shortest: length of a straight piece; there are PIECES between two points, fewer where they would be shorter.
 
     Returns:
         float32 (m, 2).
@@ -101,10 +97,15 @@ def smooth(points: np.ndarray, pieces: int = 6) -> np.ndarray:
     # The same curve as cubic Bézier pieces, which is what a canvas can draw.
     b1 = (d1**2 * p2 - d2**2 * p0 + (2 * d1**2 + 3 * d1 * d2 + d2**2) * p1) / (3 * d1 * (d1 + d2))
     b2 = (d3**2 * p1 - d2**2 * p3 + (2 * d3**2 + 3 * d3 * d2 + d2**2) * p2) / (3 * d3 * (d3 + d2))
-    w1, w2, w3, w4 = bernstein(pieces)
-    p1, b1, b2, p2 = (p[:, None] for p in (p1, b1, b2, p2))
-    curve = w1 * p1 + w2 * b1 + w3 * b2 + w4 * p2
-    return np.vstack([curve.reshape(-1, 2), points[-1:]]).astype(np.float32)
+    pieces = np.full(len(p1), PIECES)
+    if shortest:
+        pieces = (d2[:, 0] ** 2 / shortest).clip(1, PIECES).astype(int)
+    between = np.repeat(np.arange(len(p1)), pieces)
+    number = np.arange(len(between)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    t = (number / pieces[between]).astype(np.float32)[:, None]
+    p1, b1, b2, p2 = (p[between] for p in (p1, b1, b2, p2))
+    curve = (1 - t) ** 3 * p1 + 3 * (1 - t) ** 2 * t * b1 + 3 * (1 - t) * t**2 * b2 + t**3 * p2
+    return np.vstack([curve, points[-1:]]).astype(np.float32)
 
 
 def rasterise(strokes: tuple[Stroke, ...], side: int = SIDE) -> np.ndarray:
@@ -116,7 +117,7 @@ def rasterise(strokes: tuple[Stroke, ...], side: int = SIDE) -> np.ndarray:
     ink = np.zeros((side, side), np.uint8)
     shift = 4
     for stroke in strokes:
-        line = np.round(smooth(stroke.points) * (side * 2**shift)).astype(np.int32)
+        line = np.round(smooth(stroke.points, PIECE / side) * (side * 2**shift)).astype(np.int32)
         thickness = max(round(stroke.width * side), 1)
         if len(line) == 1:
             cv2.circle(ink, tuple(line[0].tolist()), thickness * 2 ** (shift - 1), 255, -1, cv2.LINE_AA, shift)
