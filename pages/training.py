@@ -41,6 +41,8 @@ def chosen() -> runs.Run | None:
     if wanted:
         st.info(runs.GONE, icon=":material/info:")
         st.query_params.pop("run", None)
+    elif not every:
+        st.info(EMPTY, icon=":material/info:")
     run = next((run for run in every if access.mine(run)), every[0] if every else None)
     if run:
         st.query_params["run"] = run.id
@@ -263,10 +265,7 @@ st.markdown(
     "Watch the curves: thin is the loss of what it learns from, thick what it has not seen. "
     "Try a learning rate ten times as high, or a twentieth of the images, and see where the two part."
 )
-run = chosen()
-if run is None:
-    st.info(EMPTY, icon=":material/info:")
-else:
+if run := chosen():
     with st.container(key="train-progress"):
         _, told = looked(run.id)
         if told.state in ("waiting", "running"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from cnnviz.nets.layers import Network
 from cnnviz.trace import Trace
 
 
+@lru_cache(maxsize=64)
 def layer_table(network: Network) -> list[dict[str, Any]]:
     """What the browser needs to know of each layer, the input first."""
     shape = network.input_shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def assemble(network: Network, weights: Weights, image: np.ndarray, values: np.n
     arrays: dict[tuple[str, str], np.ndarray] = {}
     start = 0
     for layer, part, shape in parts(network):
-        count = int(np.prod(shape))
+        count = prod(shape)
         arrays[layer.name, part] = values[start : start + count].reshape(shape)
         start += count
     if start != values.size:
