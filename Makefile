@@ -30,7 +30,7 @@ test: $(TESTS)  ## run all tests, in a real browser too; installs what they need
 	@$(BIN)/python tests/browser/find_browser.py --install
 	@$(BIN)/python tests/browser/proxy.py
 	@$(BIN)/python -m cnnviz datasets mnist
-	@$(BIN)/python -m pytest -rs --timeout 300 -n 2 --dist worksteal --ignore tests/faults
+	@$(BIN)/python -m pytest -rs --timeout 300 -n 3 --dist worksteal --ignore tests/faults
 	@$(BIN)/python -m pytest tests/faults -rs --timeout 300 -n 2 --dist worksteal
 
 faults: $(TESTS)  ## try everything that can go wrong in a class; part of the tests (a full disk as root only)

@@ -31,11 +31,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "browser")]
 from conftest import free_port, healthy, kill_tree  # noqa: E402
 from find_browser import ARGUMENTS, MISSING, find_browser  # noqa: E402
 
+from cnnviz import settings  # noqa: E402
 from cnnviz.inputs import normalise, parse_strokes, rasterise  # noqa: E402
 from cnnviz.inputs.samples import samples  # noqa: E402
 from cnnviz.nets.presets import PRESETS  # noqa: E402
 from cnnviz.nets.weights import load_weights, shipped  # noqa: E402
-from cnnviz.workers import NICE  # noqa: E402
 
 MODEL = "lenet5"
 COLD_RUNS, SESSIONS, STROKES, BLOCK = 10, 20, 20, 10
@@ -234,7 +234,7 @@ def pen_up_while_training(runs: int) -> Iterator[dict]:
         strokes(page, OURS, 4)
         alone = summary("pen_up_alone", "ms", (time["answer"] for time in strokes(page, OURS, runs)))
         run = subprocess.Popen(train, cwd=ROOT, env=os.environ | {"CNNVIZ_RUNS": folder}, stderr=subprocess.DEVNULL,
-                               preexec_fn=lambda: os.nice(NICE))  # fmt: skip
+                               preexec_fn=lambda: os.nice(settings.NICE.value))  # fmt: skip
         try:
             while not any('"batch"' in events.read_text() for events in Path(folder).glob("*/events.jsonl")):
                 time.sleep(0.1)

@@ -48,8 +48,10 @@ QUEUE = Bound("CNNVIZ_MAX_QUEUE", 30, 10_000,
 DISK = Bound("CNNVIZ_MAX_RUNS_GB", 20, 100_000,
              "The runs fill the {value} GB that they have on this server: delete some on the Runs page "
              "first.")  # fmt: skip
-BOUNDS = STROKES, RUNS, QUEUE, DISK
-"""Strokes a second of one session; runs of one visitor in 24 hours; runs in the queue; gigabytes of all runs."""
+NICE = Bound("CNNVIZ_NICE", 10, 19, "Trainers let other processes go first, by {value} of 19.")
+BOUNDS = STROKES, RUNS, QUEUE, DISK, NICE
+"""Strokes a second of one session; runs of one visitor in 24 hours; runs in the queue; gigabytes of all runs; how
+much trainers let other processes go first, which nobody meets."""
 
 
 def teachers() -> frozenset[str]:

@@ -34,8 +34,6 @@ from cnnviz.nets.weights import Model
 from cnnviz.trace import tracer
 from cnnviz.training import one_step, runs
 
-NICE = 10
-"""How much trainers let other processes go first, 0 to 19."""
 BUSY = 0.3
 """Cores that the web process takes when a class draws: from there on training keeps off a core."""
 LOOK = 1.0
@@ -347,7 +345,7 @@ def behave(parent: int) -> None:
     """In a trainer: end with the web process, and let everybody else go first."""
     follow(parent)
     if hasattr(os, "nice"):
-        os.nice(NICE)
+        os.nice(settings.NICE.value)
     if hasattr(os, "sched_setaffinity"):  # Linux
         threading.Thread(target=leave_room, args=(parent,), daemon=True).start()
 

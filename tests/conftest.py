@@ -115,6 +115,11 @@ def fresh_server(tmp_path):
         yield running
 
 
+def pytest_configure():
+    # Tests wait for trainers, while other tests take all that the machine has. Not at import: benchmarks do that too.
+    os.environ["CNNVIZ_NICE"] = "1"
+
+
 def pytest_unconfigure(config):
     """After everything else: how many faults were survived, and which were not, or not tried. Here and not beside the
     faults, because with several processes the one that prints reads the first of the conftest files only."""

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from loky.process_executor import _MEMORY_LEAK_CHECK_DELAY
 
-from cnnviz import data, workers
+from cnnviz import data, settings, workers
 from cnnviz.training.one_step import History
 from cnnviz.workers import Learner, Worker, follow
 
@@ -35,9 +35,10 @@ def test_memory_that_is_needed_is_no_leak():
 @pytest.mark.skipif(not data.is_here("mnist"), reason="MNIST is not here: run `python -m cnnviz datasets mnist`")
 def test_a_learner_without_work_ends_and_answers_again(monkeypatch):
     monkeypatch.setattr(workers, "IDLE", 0.2)
-    one = Learner()
+    one, before = Learner(), psutil.Process().children()
     first = one.one_step(HISTORY, lambda seconds, steps: None)
-    processes = [child for child in psutil.Process().children() if child.nice() == workers.NICE]
+    processes = [child for child in psutil.Process().children()
+                 if child.nice() == settings.NICE.value and child not in before]  # fmt: skip
     assert processes
     assert not psutil.wait_procs(processes, timeout=120)[1]
     again = one.one_step(HISTORY, lambda seconds, steps: None)
