@@ -13,6 +13,7 @@ import signal
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import fields
 from itertools import islice
 from pathlib import Path
@@ -46,6 +47,7 @@ from cnnviz.training.config import (
 )
 from cnnviz.training.recipes import RECIPES, SLOW
 
+NOT_ENDED = "The run has not ended: stop it first."
 BATCH = 256
 """Images that are predicted at once."""
 
@@ -429,22 +431,43 @@ def train(options: argparse.Namespace) -> int:
 def list_runs(options: argparse.Namespace) -> int:
     status = 0
     if options.rename:
-        runs.find(options.rename[0]).rename(options.rename[1])
+        name, title = options.rename
+        if not runs.tidy(title):
+            raise UsageError("A title needs a letter or a figure at least.")
+        runs.find(name).rename(title)
     for name in options.delete or ():
         try:
-            run = runs.find(name)
-            if runs.story(run).state in ("waiting", "running"):
-                raise runs.RunError("The run has not ended: stop it first.")
-            run.delete()
+            remove(runs.find(name))
         except runs.RunError as error:
             complain(f"{name}: {error}")
             status = 1
-    if not (options.rename or options.delete):
-        for run in runs.all_runs():
+    if options.rename or options.delete:
+        return status
+    for run in runs.all_runs():
+        with suppress(runs.RunError):  # deleted this moment
             told = runs.story(run)
             accuracy = told.end.get("test_accuracy")
             print(run.id, told.state, "" if accuracy is None else f"{accuracy:.4f}", run.title, sep="\t")
-    return status
+    if why := runs.unreadable():
+        complain(why)
+    return int(bool(why))
+
+
+def remove(run: runs.Run) -> None:
+    """Delete a run that has ended. Raises RunError: it has not, or can't be deleted."""
+    log = None
+    try:
+        with suppress(OSError):  # where the disk is full, it can still be deleted
+            try:
+                log = runs.Log(run.folder)  # held, so that nobody goes on with it meanwhile
+            except BlockingIOError:
+                raise runs.RunError(NOT_ENDED) from None
+        if runs.story(run).state in ("waiting", "running"):
+            raise runs.RunError(NOT_ENDED)
+        run.delete()
+    finally:
+        if log:
+            log.file.close()
 
 
 def reproduce(options: argparse.Namespace) -> int:

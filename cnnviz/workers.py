@@ -8,8 +8,6 @@ import contextlib
 import logging
 import os
 import platform
-import secrets
-import sys
 import threading
 import time
 import traceback
@@ -18,8 +16,6 @@ from concurrent.futures import BrokenExecutor, CancelledError, Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +92,7 @@ class Worker:
         with self._lock:
             if self._executor is None:
                 # The graphics card is left to training: what is computed here is too small to gain by it.
-                self._executor = loky.ProcessPoolExecutor(
+                executor = loky.ProcessPoolExecutor(
                     max_workers=1,
                     timeout=None,
                     initializer=self._initializer,
@@ -107,7 +103,8 @@ class Worker:
                         "LOKY_MAX_MEMORY_LEAK_SIZE": LEAK,
                     },
                 )
-                self._warming = self._executor.submit(self._warm_up)
+                self._warming = executor.submit(plainly, self._warm_up)
+                self._executor = executor  # only now: where no process could be started, the next one who asks tries
             return self._executor
 
     @property
@@ -136,12 +133,16 @@ class Worker:
             if self._executor is executor:
                 self._executor = None
 
-    def _ask(self, waiting: Callable[[float], None], attempt: Callable[[Callable[[], None]], Any]) -> Any:
-        """What an attempt returns; it is given a function to call every TOLD seconds while it waits."""
+    def _ask(self, waiting: Callable[[float], None], submit: Callable[[], Future]) -> Any:
         began = time.monotonic()
         for _ in range(ATTEMPTS):
             try:
-                return attempt(lambda: waiting(time.monotonic() - began))
+                future = submit()
+                while True:
+                    try:
+                        return future.result(timeout=TOLD)
+                    except NotYet:
+                        waiting(time.monotonic() - began)
             except BrokenExecutor:
                 continue
             except (OSError, ImportError, ValueError, MemoryError) as error:
@@ -149,60 +150,13 @@ class Worker:
         raise WorkerError("The network's process stopped several times. Try again; if it goes on, restart the app.")
 
 
-def result(future: Future, told: Callable[[], None]) -> Any:
-    """What a future comes to; `told` is called every TOLD seconds until then."""
-    while True:
-        try:
-            return future.result(timeout=TOLD)
-        except NotYet:
-            told()
-
-
-def lend_line(warm_up: Callable[[], None], answer: Callable, key: bytes) -> Any:
-    """In a worker: warm up, then answer over a line. Returns its address; `key` is asked of who calls."""
-    warm_up()
-    # On Linux a name that is no file, which a killed process would leave behind.
-    listener = Listener(f"\0cnnviz-{secrets.token_hex(8)}" if sys.platform == "linux" else None, authkey=key)
-
-    def answered(question: tuple) -> Any:
-        try:
-            return plainly(answer, *question)
-        except Exception as error:
-            return error
-
-    def serve() -> None:
-        while True:
-            # Who has hung up may call again.
-            with contextlib.suppress(OSError, EOFError, AuthenticationError), listener.accept() as line:
-                while True:
-                    line.send(answered(line.recv()))
-
-    threading.Thread(target=serve, daemon=True).start()
-    return listener.address
-
-
-@dataclass(eq=False)
-class Asked:
-    """An image that waits for the tracer, and what came of it: its numbers or an error."""
-
-    model: Model
-    image: np.ndarray
-    answer: np.ndarray | Exception | None = None
-
-
 class Tracer(Worker):
-    """The worker for forward passes. Images that wait for it together go in one batch.
-
-    loky starts the process and ends it. Questions and answers have a line of their own, held by whose turn it is: with
-    loky's queues two more threads would have to get hold of Python for each, a twentieth of what a stroke takes.
-    """
+    """The worker for forward passes. Images that wait for it together go in one batch."""
 
     def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
-        super().__init__(partial(lend_line, tracer.warm_up, tracer.trace, self._key), follow)
-        self._turn = threading.Lock()
-        self._line: tuple[loky.ProcessPoolExecutor, Connection] | None = None
-        self._waiting: list[Asked] = []
+        super().__init__(tracer.warm_up, follow)
+        self._images: list[tuple[Model, np.ndarray, Future]] = []  # which wait for the batch before them
+        self._busy = False
 
     def trace(
         self, model: Model, image: np.ndarray, waiting: Callable[[float], None] = lambda seconds: None
@@ -219,67 +173,43 @@ class Tracer(Worker):
         Raises:
             WorkerError: the worker died ATTEMPTS times under this request, or failed at it.
         """
-        asked = Asked(model, image)
+        return self._ask(waiting, partial(self._submit_image, model, image))
+
+    def _submit_image(self, model: Model, image: np.ndarray) -> Future:
+        future: Future = Future()
         with self._lock:
-            self._waiting.append(asked)
-        try:
-            return self._ask(waiting, partial(self._take_turn, asked))
-        finally:
-            self._forget_images(asked)
+            self._images.append((model, image, future))
+            if self._busy:
+                return future
+            self._busy = True
+        self._submit_batch()
+        return future
 
-    def _take_turn(self, asked: Asked, told: Callable[[], None]) -> np.ndarray:
-        """Wait for the line, and for the answer, unless somebody before has got it too."""
-        while not self._turn.acquire(timeout=TOLD):
-            told()
-        try:
-            while asked.answer is None:
-                self._answer(asked.model, told)
-        finally:
-            self._turn.release()
-        if isinstance(asked.answer, Exception):
-            raise asked.answer
-        return asked.answer
-
-    def _answer(self, model: Model, told: Callable[[], None]) -> None:
-        """Answer those who wait for this network, at most BATCH. Raises BrokenExecutor: the process is gone."""
-        executor = self.start()
-        try:
-            line = self._connected(executor, told)
-            with self._lock:
-                batch = [one for one in self._waiting if one.model == model][:BATCH]
-            line.send((model, np.stack([one.image for one in batch])))
-            while not line.poll(TOLD):
-                told()
-            answers = line.recv()
-        except (BrokenExecutor, EOFError, OSError) as error:
-            self._hang_up()
-            self._forget(executor)
-            raise BrokenExecutor from error
-        except BaseException:  # of `told`: nobody is left to hear that answer
-            self._hang_up()
-            raise
-        if isinstance(answers, Exception):
-            answers = [answers] * len(batch)
-        for one, answer in zip(batch, answers, strict=True):
-            one.answer = answer if isinstance(answer, Exception) else answer.copy()  # the others' need not be kept
-        self._forget_images(*batch)
-
-    def _forget_images(self, *batch: Asked) -> None:
+    def _submit_batch(self) -> None:
+        """Send the images that wait: those for the network that the first of them is for, at most BATCH."""
         with self._lock:
-            self._waiting = [one for one in self._waiting if one not in batch]
+            if not self._images:
+                self._busy = False
+                return
+            model = self._images[0][0]
+            taken = [one for one in self._images if one[0] == model][:BATCH]
+            futures = [future for _, _, future in taken]
+            self._images = [one for one in self._images if one[2] not in futures]
+        try:
+            batch = self._send(tracer.trace, model, np.stack([image for _, image, _ in taken]))
+        except Exception as error:  # no worker can be started: who waits for it must hear so
+            batch = Future()
+            batch.set_exception(error)
+        batch.add_done_callback(partial(self._deliver, futures))
 
-    def _connected(self, executor: loky.ProcessPoolExecutor, told: Callable[[], None]) -> Connection:
-        """The line to the process that is there now."""
-        if self._line and self._line[0] is not executor:
-            self._hang_up()
-        if not self._line:
-            self._line = executor, Client(result(self._warming, told), authkey=self._key)
-        return self._line[1]
-
-    def _hang_up(self) -> None:
-        if self._line:
-            self._line[1].close()
-            self._line = None
+    def _deliver(self, futures: list[Future], batch: Future) -> None:
+        error = batch.exception()
+        for number, future in enumerate(futures):
+            if error:
+                future.set_exception(error)
+            else:
+                future.set_result(batch.result()[number].copy())  # the others' numbers need not be kept
+        self._submit_batch()
 
 
 class Learner(Worker):
@@ -305,8 +235,7 @@ class Learner(Worker):
         done, steps = 0, 10
         while True:
             answer = self._ask(
-                partial(waiting, steps=done),
-                lambda told, steps=steps: result(self._send(one_step.advance, history, steps, unit), told),
+                partial(waiting, steps=done), partial(self._send, one_step.advance, history, steps, unit)
             )
             if not isinstance(answer, int):
                 return answer

@@ -5,7 +5,7 @@ import streamlit as st
 
 from cnnviz.components import deliver, gallery, learned, network, outcome, sketchpad
 from cnnviz.components.network import Learned, as_choice
-from cnnviz.components.outcome import SIZE, TITLE
+from cnnviz.components.outcome import SIZE, title
 from cnnviz.components.sketchpad import link
 from cnnviz.crowd import TURN
 from cnnviz.figures import percent
@@ -111,7 +111,7 @@ def page(source: str) -> None:
     if data and not TRACER.warm:  # something to look at until the answer comes
         meanwhile = st.empty()
         with meanwhile:
-            gallery("steps", pictures, SIZE, title=TITLE)
+            gallery("steps", pictures, SIZE, title=title(pictures))
     try:
         trace = traced(MODEL, data.pixels if data else np.zeros(PRESET.input_shape, np.float32), answer)
     except (WorkerError, WeightsError) as error:

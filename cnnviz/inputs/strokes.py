@@ -16,7 +16,7 @@ SIDE = 280
 PIECES = 6
 """Straight pieces of a curve between two points of a stroke."""
 PIECE = 2
-"""Pixels that a piece has when it is drawn, at least: a pen says where it is more often than the eye can see."""
+"""Pixels that such a piece has when it is drawn, at least: a pen says where it is more often than an eye can see."""
 MAX_STROKES = 500
 MAX_POINTS = 20_000
 MIN_WIDTH, MAX_WIDTH = 0.005, 0.2

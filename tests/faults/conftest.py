@@ -96,7 +96,7 @@ class Site:
         """The process that traces, or the one that trains: it lets others go first."""
         for child in psutil.Process(self.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
-                nice = child.nice() > 0
+                nice = child.nice() > psutil.Process().nice()
                 takes_steps = nice and child.environ().get("CUDA_VISIBLE_DEVICES") == "-1"
                 if "popen_loky" in " ".join(child.cmdline()) and nice == trains and not takes_steps:
                     return child

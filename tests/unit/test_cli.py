@@ -204,6 +204,16 @@ def test_runs_are_listed_renamed_and_deleted_but_none_that_goes_on(tmp_path, cap
     assert said.err.splitlines() == [
         f"{waiting.id}: The run has not ended: stop it first.", f"../settings: {runs.GONE}"]  # fmt: skip
     assert [run.id for run in runs.all_runs()] == [waiting.id]
+    assert main(["runs", "--rename", waiting.id, "\n"]) == 2
+    assert "A title needs" in capfd.readouterr().err
+    silent = runs.create(RECIPES["small-digits"])
+    os.utime(silent.folder / "alive", (0, 0))
+    held = runs.Log(silent.folder)  # a trainer that has given no sign of life for long
+    assert main(["runs", "--delete", silent.id]) == 1
+    assert capfd.readouterr().err == f"{silent.id}: The run has not ended: stop it first.\n"
+    held.file.close()
+    assert main(["runs", "--delete", silent.id]) == 0
+    assert [run.id for run in runs.all_runs()] == [waiting.id]
     assert main(["runs", "--rename", ended.id, "again"]) == 1
     assert capfd.readouterr().err == f"{runs.GONE}\n"
 

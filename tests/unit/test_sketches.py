@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cnnviz.components.sketchpad import EMPTY, checked, replaced, strokes
 from cnnviz.inputs import InputError, normalise, parse_strokes, rasterise
 from cnnviz.inputs.samples import samples
-from cnnviz.inputs.strokes import MAX_POINTS, MAX_STROKES, SIDE, Stroke, smooth
+from cnnviz.inputs.strokes import MAX_POINTS, MAX_STROKES, PIECE, SIDE, Stroke, smooth
 
 LINE = {"points": [0.2, 0.2, 0.8, 0.8], "width": 0.05}
 
@@ -105,10 +105,11 @@ def test_a_sample_can_be_undone():
     assert strokes({**after, "cursor": 1})[0].width == strokes(before)[0].width
 
 
-@given(st.lists(st.tuples(st.floats(0, 1, width=32), st.floats(0, 1, width=32)), min_size=1, max_size=20))
-def test_the_curve_goes_through_every_point(points):
+@given(st.lists(st.tuples(st.floats(0, 1, width=32), st.floats(0, 1, width=32)), min_size=1, max_size=20),
+       st.sampled_from([0, PIECE / SIDE]))  # fmt: skip
+def test_the_curve_goes_through_every_point(points, shortest):
     points = np.array(points, np.float32)
-    curve = smooth(points)
+    curve = smooth(points, shortest)
     distance = np.linalg.norm(curve[None] - points[:, None], axis=2).min(axis=1)
     assert distance.max() < 1e-3
     assert np.isfinite(curve).all()

@@ -39,9 +39,8 @@ def test_everybody_gets_the_numbers_of_the_own_image_and_network(worker, monkeyp
     images = np.random.default_rng(1).random((2 * BATCH + 9, 28, 28, 1), np.float32)
     requests = [(MODELS[number % 3 == 0], image) for number, image in enumerate(images)]
     sizes = []
-    line = worker._line[1]
-    send = line.send
-    monkeypatch.setattr(line, "send", lambda asked: (sizes.append(len(asked[1])), send(asked))[1])
+    send = worker._send
+    monkeypatch.setattr(worker, "_send", lambda *args: (sizes.append(len(args[2])), send(*args))[1])
     answers = ask_together(worker, requests)
     for (model, image), answer in zip(requests, answers, strict=True):
         assert np.abs(answer - tracer.trace(model, image[None])[0]).max() < 1e-5

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import psutil
@@ -27,7 +28,7 @@ def grow() -> int:
 
 def test_memory_that_is_needed_is_no_leak():
     one = Worker(int, follow)
-    pids = {one._send(asked).result() for asked in (os.getpid, grow, os.getpid)}
+    pids = {one._ask(lambda seconds: None, partial(one._send, asked)) for asked in (os.getpid, grow, os.getpid)}
     one.start().shutdown(kill_workers=True)
     assert len(pids) == 1
 

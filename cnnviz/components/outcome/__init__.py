@@ -12,7 +12,12 @@ from cnnviz.components.packing import pack
 
 SIZE = 70
 """Side of a picture on the screen, in CSS pixels."""
-TITLE = "From ink to network input"
+
+
+def title(pictures: Mapping[str, tuple[str, np.ndarray]]) -> str:
+    """What stands above the pictures: an image of a data set was no ink, and is given to the network as it is."""
+    return "From ink to network input" if len(pictures) > 1 else "Network input"
+
 
 _mount = register("outcome", "elements", "unpack", "numbers", "pictures", style="pictures", apart=True)
 
@@ -28,6 +33,6 @@ def outcome(
         probabilities: float32 (classes,), adding up to 1.
         pictures: by name: (caption, uint8 (h, w) or (h, w, 3)).
     """
-    header = {"classes": classes, "size": SIZE, "title": TITLE, "pictures": list(pictures),
+    header = {"classes": classes, "size": SIZE, "title": title(pictures), "pictures": list(pictures),
               "captions": [caption for caption, _ in pictures.values()]}  # fmt: skip
     _mount(key=key, data=pack(header, {"probabilities": probabilities, **arrays(pictures, SIZE)}))
