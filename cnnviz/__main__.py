@@ -47,7 +47,6 @@ from cnnviz.training.config import (
 )
 from cnnviz.training.recipes import RECIPES, SLOW
 
-NOT_ENDED = "The run has not ended: stop it first."
 BATCH = 256
 """Images that are predicted at once."""
 
@@ -437,7 +436,7 @@ def list_runs(options: argparse.Namespace) -> int:
         runs.find(name).rename(title)
     for name in options.delete or ():
         try:
-            remove(runs.find(name))
+            runs.delete_ended(runs.find(name))
         except runs.RunError as error:
             complain(f"{name}: {error}")
             status = 1
@@ -451,23 +450,6 @@ def list_runs(options: argparse.Namespace) -> int:
     if why := runs.unreadable():
         complain(why)
     return int(bool(why))
-
-
-def remove(run: runs.Run) -> None:
-    """Delete a run that has ended. Raises RunError: it has not, or can't be deleted."""
-    log = None
-    try:
-        with suppress(OSError):  # where the disk is full, it can still be deleted
-            try:
-                log = runs.Log(run.folder)  # held, so that nobody goes on with it meanwhile
-            except BlockingIOError:
-                raise runs.RunError(NOT_ENDED) from None
-        if runs.story(run).state in ("waiting", "running"):
-            raise runs.RunError(NOT_ENDED)
-        run.delete()
-    finally:
-        if log:
-            log.file.close()
 
 
 def reproduce(options: argparse.Namespace) -> int:

@@ -63,6 +63,7 @@ MAX_TITLE = 60
 STOPPED_WAITING = "Stopped while it waited."
 CLEARED = "A teacher has cleared the queue before it began: ask whether it may go on."
 ANOTHERS = "Only who started a run can go on with it."
+NOT_ENDED = "The run has not ended: stop it first."
 GONE = "There is no such run: it may have been deleted, or is not published."
 NOT_KEPT = "The run can't be kept in {} ({}): make room, or choose another folder with CNNVIZ_RUNS."
 MAX_LINE = 16 * 1024
@@ -687,6 +688,25 @@ def ask_again(run: Run, owner: str = "") -> Run:
         raise BusyError("The run goes on already: another process works on it.") from None
     except OSError as error:
         raise RunError(f"The run can't go on: {error.strerror}.") from error
+
+
+def delete_ended(run: Run) -> None:
+    """Delete a run that nobody waits for or works on, of this computer or another. Raises RunError."""
+    log = None
+    try:
+        if fcntl:  # else there is no lock, and a file that is open keeps its folder from being renamed
+            log = Log(run.folder)  # while it is held, nobody goes on with the run
+    except BlockingIOError:
+        raise RunError(NOT_ENDED) from None
+    except OSError:  # no room for its reserve: all the more
+        pass
+    try:
+        if story(run).state in ("waiting", "running"):
+            raise RunError(NOT_ENDED)
+        run.delete()
+    finally:
+        if log:
+            log.file.close()
 
 
 def _log_when_let_go(run: Run) -> Log:
