@@ -93,7 +93,7 @@ def test_an_upload_of_ten_megabytes_goes_through_and_one_byte_more_does_not(clas
     assert (class_room.proxy.server_of(path) == "-") == refused
 
 
-def test_a_class_has_as_many_connections_as_the_site_allows_and_one_more_is_refused(class_room):
+def test_a_class_has_as_many_connections_as_the_site_allows_and_one_more_is_refused(class_room, client):
     """Each in the middle of an upload, of which no server hears before it is whole."""
     host, port = "127.0.0.1", int(class_room.proxy.https.rpartition(":")[2])
     tls = ssl.create_default_context()
@@ -105,8 +105,10 @@ def test_a_class_has_as_many_connections_as_the_site_allows_and_one_more_is_refu
         line.sendall(f"PUT /_stcore/upload_file/none/x HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 9\r\n\r\n".encode())
         return line
 
+    another = client()
+
     def answers() -> int:
-        return httpx.get(f"https://{host}:{port}/_stcore/health", headers={"Host": NAME}, verify=False).status_code
+        return another.get("/_stcore/health").status_code
 
     with ExitStack() as running:
         lines = [opened(running) for _ in range(most - 1)]

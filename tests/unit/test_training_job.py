@@ -403,7 +403,7 @@ def test_damaged_events_are_passed_over(line):
 def test_a_killed_trainer_is_noticed_after_a_rest_too_and_the_next_run_goes_on(monkeypatch):
     import psutil
 
-    from cnnviz import devices, workers
+    from cnnviz import devices, settings, workers
 
     monkeypatch.setattr(workers, "IDLE", 0.5)
     trainers = workers.Trainers()
@@ -425,7 +425,7 @@ def test_a_killed_trainer_is_noticed_after_a_rest_too_and_the_next_run_goes_on(m
     assert (trainers.place(killed), trainers.place(after)) in ((0, 1), (1, 2))
     until(killed, "running")
     for child in psutil.Process().children(recursive=True):
-        if "loky" not in " ".join(child.cmdline()) or not child.nice():
+        if "loky" not in " ".join(child.cmdline()) or child.nice() != settings.NICE.value:
             continue
         if child.environ().get("CUDA_VISIBLE_DEVICES") != "-1":  # else a learner that another test has asked
             assert child.environ().items() >= devices.training_settings().items()
