@@ -48,6 +48,8 @@ def progress_line(run: runs.Run, told: runs.Story) -> str:
             return f"Getting {plain(told.download['what'])}: {got / of:.0%}"
         if not held:
             return "Waiting on another server, or begun from a command line."
+        if run.finishing:
+            return "Being tested, as it is now."
         return "Starting: Keras is being loaded, about 5 s."
     last = told.batches[-1] if told.batches else {}
     parts = [f"Epoch {last.get('epoch', 1)} of {told.started['epochs']}",

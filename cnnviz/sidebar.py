@@ -145,14 +145,15 @@ def start(config: TrainingConfig, title: str) -> None:
     state.started = run.id
 
 
-def go_on(run: runs.Run) -> None:
-    """Queue a run once more. One that nobody owns, from the command line, becomes the visitor's.
+def go_on(run: runs.Run, finish: bool = False) -> None:
+    """Queue a run once more, to learn on or to be tested as it is. One that nobody owns, from the command line, becomes
+    the visitor's.
 
     Raises:
         RunError: as `one_at_a_time`; it is another's; or it can't be written.
     """
     with one_at_a_time(0):
-        TRAINERS.submit(runs.ask_again(access.find(run.id), access.me().id))
+        TRAINERS.submit(runs.ask_again(access.find(run.id), access.me().id, finish))
 
 
 def fill(config: TrainingConfig) -> None:

@@ -24,6 +24,8 @@ STATES = {"waiting": "waits", "running": "is learning", "interrupted": "was inte
           "stopped": "was stopped", "failed": "failed"}  # fmt: skip
 GO_ON = """From its last finished epoch: on the same CPU to the same numbers, to the last digit, as if nothing had
 happened. On another device, and on some GPUs, sums are made in another order, and the last digits differ."""
+FINISH = """It learns no more, and is tested as its best epoch is. The test images are asked only once, so that
+nothing is chosen by them: then it can't go on any more."""
 THEN = "Your input's maps after epoch {epoch}. Point at a cell for its number; choose a map to see it large."
 EMPTY = "There are no runs yet. Open *Retrain* in the sidebar, and start one."
 
@@ -119,13 +121,16 @@ def show_end(run: runs.Run, told: runs.Story) -> None:
         st.error(plain(told.message), icon=":material/error:")
     elif told.message:
         st.warning(plain(told.message), icon=":material/info:")
-    unfinished = told.state in ("interrupted", "failed", "stopped") and not told.end.get("hopeless")
-    can_go_on = unfinished and access.may_go_on(run)
-    waits = can_go_on and busy()
+    may = told.state in ("interrupted", "failed", "stopped") and access.may_go_on(run)
+    waits = may and busy()
     with st.container(horizontal=True):
-        if can_go_on and st.button("Go on", icon=":material/resume:", key="go-on", help=GO_ON, disabled=waits):
+        on = may and not told.end.get("hopeless") and st.button(
+            "Go on", icon=":material/resume:", key="go-on", help=GO_ON, disabled=waits)  # fmt: skip
+        finish = may and bool(told.epochs) and st.button(
+            "Finish here", icon=":material/flag:", key="finish", help=FINISH, disabled=waits)  # fmt: skip
+        if on or finish:
             try:
-                go_on(run)
+                go_on(run, finish)
             except runs.RunError as error:
                 st.error(str(error), icon=":material/error:")
             else:

@@ -51,6 +51,8 @@ CALL = 1_000_000_000
 its call has come back."""
 
 
+KEPT = "Stopped; epoch {}, the best so far, is kept. The test images are asked once, when the run is finished."
+"""Of a run that was stopped, with the epoch's number."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says where the disk, a quota or the largest file is full."""
 
@@ -429,99 +431,122 @@ def _train(config: TrainingConfig, run: Run, say: Callable[..., None]) -> None:
     where, device_name = device(config)
     data.download(config.dataset, telling(data.find(config.dataset).title))
     drawn = sketches.kept(telling("sketches")) if config.augmentation == "sketches" else None
-    train_set, validation, test = split(config.dataset, config.share)
-    notes = []
-    if config.precision != "float32" and not where.startswith("gpu"):
-        notes.append("Mixed precision gains nothing on a CPU: trained with 32 bits.")
-        config = replace(config, precision="float32")
-    keras.config.set_dtype_policy(config.precision)
-    network = run.network
+    train_set, validation, test_set = split(config.dataset, config.share)
     with keras.device(where):
-        trainer = Trainer(config, network, train_set, validation, drawn)
-        restored = {}
-        try:
-            restored = trainer.restore(run.folder / "checkpoint.npz")
-        except Damaged:
-            notes.append("Its checkpoint was damaged: it began again with the first epoch.")
-        finished = restored.get("epoch", 0)
-        (run.folder / "live.npz").unlink(missing_ok=True)  # of an epoch that was begun before a kill
-        say("started", device=device_name, backend=keras.backend.backend(), versions=versions(),
-            images=len(train_set[0]), validation=len(validation[0]), batches=trainer.batches,
-            batch_size=config.batch_size, epochs=config.epochs, from_epoch=finished,
-            parameters=trainer.model.count_params(),
-            place=os.environ.get("CNNVIZ_WORKER") or platform.node())  # fmt: skip
-        for note in notes:
-            say("note", text=note)
-        if finished and all(epoch["epoch"] < finished for epoch in story(run).epochs):
-            say("epoch", **restored)  # it was killed between the two
-        if not finished:
-            save_weights(trainer, run.folder / "epochs" / "000.npz")
-        keep_every = 1 + 4 * trainer.model.count_params() * config.epochs // KEEP_BYTES
-        reporter = Reporter(run, trainer, say)
-        best = story(run).best
-        if best and (kept := kept_weights(run, best)).exists():  # it may have been killed with a better epoch's
-            copy(kept, run.folder / "weights.npz")
-        for number in range(finished + 1, config.epochs + 1):
-            if number > 1 and run.is_to_stop(number - 1):
-                break
-            start, reporter.number = time.monotonic(), number
-            facts = trainer.epoch(number, reporter)
-            if reporter.stopped and number > 1:
-                break
-            if not np.isfinite(facts["val_loss"]):  # of the very last batch's step nothing else is heard
-                raise Diverged.at(facts["val_loss"], f"the validation of epoch {number}", config)
-            facts = {"epoch": number, **facts, "seconds": round(time.monotonic() - start, 3)}
-            passed = best
-            if not best or (facts["val_accuracy"], -facts["val_loss"]) > (best["val_accuracy"], -best["val_loss"]):
-                best = facts
-            if best is facts or number % keep_every == 0 or number == config.epochs:
-                save_weights(trainer, kept_weights(run, facts))
-            if best is facts:
-                copy(kept_weights(run, best), run.folder / "weights.npz")
-            if not reporter.stopped:  # a first epoch that was cut short is not gone on from
-                trainer.save(run.folder / "checkpoint.npz", facts)
-            # Only now is the epoch finished: all that going on from it takes is there.
-            say("epoch", **facts)
-            if best is facts and passed and passed["epoch"] % keep_every:  # kept while it was the best
-                kept_weights(run, passed).unlink(missing_ok=True)
-            if reporter.stopped:
-                break
-        del trainer, reporter  # and with them what they hold on the device
-        keras.config.set_dtype_policy("float32")
-        result = finish(network, run, read_weights(network, run.folder / "weights.npz"), test)
-    (run.folder / "live.npz").unlink(missing_ok=True)
-    stopped = story(run).epochs[-1]["epoch"] < config.epochs
-    message = f"Stopped; epoch {best['epoch']}, the best so far, is kept." if stopped else ""
-    say("stopped" if stopped else "done", epoch=best["epoch"], **result, message=message,
+        if not run.finishing:
+            _learn(config, run, say, device_name, train_set, validation, drawn)
+        told = story(run)
+        if not told.epochs:
+            raise Failure("No epoch of it is finished, so there is nothing to test: go on first.")
+        best, last = told.best["epoch"], told.epochs[-1]["epoch"]
+        model = keep_model(run, read_weights(run.network, run.weights(best)))
+        stopped = last < config.epochs and not run.finishing
+        # Once in the life of a run: one that may go on is not tested yet.
+        result = {} if stopped else tested(run, model, test_set)
+    say("stopped" if stopped else "done", epoch=best, **result, message=KEPT.format(best) if stopped else "",
         seconds=round(time.monotonic() - began, 1))  # fmt: skip
 
 
-def answers(network: Network, weights: Weights, images: np.ndarray) -> tuple[keras.Model, np.ndarray]:
-    """The network with these weights, and its probabilities: uint8 (n, h, w, channels) to float32 (n, classes)."""
-    model, size = build(network), at_once(network)
+def _learn(
+    config: TrainingConfig, run: Run, say: Callable[..., None], device_name: str, train_set: Labelled,
+    validation: Labelled, drawn: Labelled | None,
+) -> None:  # fmt: skip
+    """Do the epochs that are left, until somebody wants the run to stop."""
+    notes = []
+    if config.precision != "float32" and device_name.startswith("CPU"):
+        notes.append("Mixed precision gains nothing on a CPU: trained with 32 bits.")
+        config = replace(config, precision="float32")
+    keras.config.set_dtype_policy(config.precision)
+    trainer = Trainer(config, run.network, train_set, validation, drawn)
+    restored = {}
+    try:
+        restored = trainer.restore(run.folder / "checkpoint.npz")
+    except Damaged:
+        notes.append("Its checkpoint was damaged: it began again with the first epoch.")
+    finished = restored.get("epoch", 0)
+    (run.folder / "live.npz").unlink(missing_ok=True)  # of an epoch that was begun before a kill
+    say("started", device=device_name, backend=keras.backend.backend(), versions=versions(),
+        images=len(train_set[0]), validation=len(validation[0]), batches=trainer.batches,
+        batch_size=config.batch_size, epochs=config.epochs, from_epoch=finished,
+        parameters=trainer.model.count_params(),
+        place=os.environ.get("CNNVIZ_WORKER") or platform.node())  # fmt: skip
+    for note in notes:
+        say("note", text=note)
+    if finished and all(epoch["epoch"] < finished for epoch in story(run).epochs):
+        say("epoch", **restored)  # it was killed between the two
+    if not finished:
+        save_weights(trainer, run.folder / "epochs" / "000.npz")
+    keep_every = 1 + 4 * trainer.model.count_params() * config.epochs // KEEP_BYTES
+    reporter = Reporter(run, trainer, say)
+    best = story(run).best
+    if best and (kept := kept_weights(run, best)).exists():  # it may have been killed with a better epoch's
+        copy(kept, run.folder / "weights.npz")
+    for number in range(finished + 1, config.epochs + 1):
+        if number > 1 and run.is_to_stop(number - 1):
+            break
+        start, reporter.number = time.monotonic(), number
+        facts = trainer.epoch(number, reporter)
+        if reporter.stopped and number > 1:
+            break
+        if not np.isfinite(facts["val_loss"]):  # of the very last batch's step nothing else is heard
+            raise Diverged.at(facts["val_loss"], f"the validation of epoch {number}", config)
+        facts = {"epoch": number, **facts, "seconds": round(time.monotonic() - start, 3)}
+        passed = best
+        if not best or (facts["val_accuracy"], -facts["val_loss"]) > (best["val_accuracy"], -best["val_loss"]):
+            best = facts
+        if best is facts or number % keep_every == 0 or number == config.epochs:
+            save_weights(trainer, kept_weights(run, facts))
+        if best is facts:
+            copy(kept_weights(run, best), run.folder / "weights.npz")
+        if not reporter.stopped:  # a first epoch that was cut short is not gone on from
+            trainer.save(run.folder / "checkpoint.npz", facts)
+        # Only now is the epoch finished: all that going on from it takes is there.
+        say("epoch", **facts)
+        if best is facts and passed and passed["epoch"] % keep_every:  # kept while it was the best
+            kept_weights(run, passed).unlink(missing_ok=True)
+        if reporter.stopped:
+            break
+    keras.config.set_dtype_policy("float32")
+    (run.folder / "live.npz").unlink(missing_ok=True)
+
+
+def with_weights(network: Network, weights: Weights) -> keras.Model:
+    """The network with these weights."""
+    model = build(network)
     set_weights(model, weights)
+    return model
+
+
+def answers(model: keras.Model, network: Network, images: np.ndarray) -> np.ndarray:
+    """A network's probabilities: uint8 (n, height, width, channels) to float32 (n, classes)."""
+    size = at_once(network)
     batches = (images[start : start + size] / np.float32(255) for start in range(0, len(images), size))
-    return model, np.concatenate([keras.ops.convert_to_numpy(model(batch, training=False)) for batch in batches])
+    return np.concatenate([keras.ops.convert_to_numpy(model(batch, training=False)) for batch in batches])
 
 
 def measured(network: Network, weights: Weights, test: Labelled) -> float:
     """The share of images that are read right, to four digits."""
-    return round(float((answers(network, weights, test[0])[1].argmax(1) == test[1]).mean()), 4)
+    return round(float((answers(with_weights(network, weights), network, test[0]).argmax(1) == test[1]).mean()), 4)
 
 
-def finish(network: Network, run: Run, weights: Weights, test: Labelled) -> dict[str, float]:
-    """Measure the best epoch on the test images, once, and save it as a Keras model.
+def keep_model(run: Run, weights: Weights) -> keras.Model:
+    """The run's network with these weights, which is kept as a Keras model too."""
+    model, partial = with_weights(run.network, weights), run.folder / ".model.keras"
+    model.save(partial)
+    partial.replace(run.folder / "model.keras")
+    return model
+
+
+def tested(run: Run, model: keras.Model, test_set: Labelled) -> dict[str, float]:
+    """Have the run's network answer to the test images, and keep what it says.
 
     Returns:
         test_accuracy and test_loss (mean cross-entropy).
     """
-    images, labels = test
-    model, chances = answers(network, weights, images)
+    images, labels = test_set
+    chances = answers(model, run.network, images)
     with renamed(run.folder / "predictions.npz") as partial, partial.open("wb") as opened:
         np.savez(opened, probabilities=chances, labels=labels.astype(np.uint8))
-    partial = run.folder / ".model.keras"
-    model.save(partial)
-    partial.replace(run.folder / "model.keras")
     sure = np.clip(chances[np.arange(len(labels)), labels], 1e-7, 1)
     return {"test_accuracy": float((chances.argmax(1) == labels).mean()), "test_loss": float(-np.log(sure).mean())}
 

@@ -5,6 +5,7 @@
               events.jsonl     what the job says, a line an event, only ever appended to
               alive            touched every BEAT seconds while somebody waits for, or works on, the run
               stop             there once somebody wants it to stop; with a number in it: after so many epochs
+              finish           there once it is to learn no more, and to be tested as it is
               checkpoint.npz   everything that the next epoch starts from
               epochs/003.npz   the weights after epoch 3 (000: before the first)
               live.npz         the weights a moment ago, while it runs
@@ -63,6 +64,7 @@ MAX_TITLE = 60
 STOPPED_WAITING = "Stopped while it waited."
 CLEARED = "A teacher has cleared the queue before it began: ask whether it may go on."
 ANOTHERS = "Only who started a run can go on with it."
+DONE = "The run is done: start another one from its settings."
 NOT_ENDED = "The run has not ended: stop it first."
 GONE = "There is no such run: it may have been deleted, or is not published."
 NOT_KEPT = "The run can't be kept in {} ({}): make room, or choose another folder with CNNVIZ_RUNS."
@@ -142,6 +144,11 @@ class Run:
         except OSError:
             return False
         return not asked.isdigit() or epochs >= int(asked)
+
+    @property
+    def finishing(self) -> bool:
+        """Whether it is to be tested as it is."""
+        return (self.folder / "finish").exists()
 
     @property
     def stopped_by_hand(self) -> bool:
@@ -474,7 +481,6 @@ class Story:
         batches: the batch events, without those of epochs that were begun and done again.
         epochs: the epoch events.
         end: the last event, where it is an ending.
-        last: the ending before somebody asked it to go on.
         asked_again: whether that somebody still waits.
     """
 
@@ -486,7 +492,6 @@ class Story:
     batches: list[dict[str, Any]] = field(default_factory=list)
     epochs: list[dict[str, Any]] = field(default_factory=list)
     end: dict[str, Any] = field(default_factory=dict)
-    last: dict[str, Any] = field(default_factory=dict)
     asked_again: bool = False
 
     @property
@@ -586,7 +591,7 @@ def _parsed(file: Path, read: int, told: Story) -> tuple[Story, int]:
             match event["event"]:
                 case "started":
                     done = event["from_epoch"]
-                    told = Story("", started=event, last=told.last,
+                    told = Story("", started=event,
                                  epochs=[epoch for epoch in told.epochs if epoch["epoch"] <= done],
                                  batches=[batch for batch in told.batches if batch["epoch"] <= done])  # fmt: skip
                 case "note":
@@ -600,13 +605,10 @@ def _parsed(file: Path, read: int, told: Story) -> tuple[Story, int]:
                         told.batches = told.batches[::2]
                 case "epoch" if not told.epochs or event["epoch"] > told.epochs[-1]["epoch"]:
                     told.epochs.append(event)
-                    if told.best is event:  # what was measured are the weights of an epoch that is the best no more
-                        told.last = {}
                 case "waiting":
-                    told = replace(told, asked_again=True, last=told.last | told.end, end={}, download={}, message="")
+                    told = replace(told, asked_again=True, end={}, download={}, message="")
                 case "done" | "stopped" | "failed":
-                    # Who went on and was stopped before it began keeps the results that there were.
-                    told.end, told.message = told.last | event, event.get("message", "")
+                    told.end, told.message = event, event.get("message", "")
         read = lines.tell()
     if told.end:
         told.batches = thinned(told.batches)
@@ -668,19 +670,27 @@ def _events(lines: BinaryIO) -> Iterator[dict[str, Any]]:
                 yield event
 
 
-def ask_again(run: Run, owner: str = "") -> Run:
+def ask_again(run: Run, owner: str = "", finish: bool = False) -> Run:
     """Note that the run is waited for once more, and give it to who asks for that, if anybody.
+
+    Args:
+        finish: it is to learn no more, and to be tested as it is.
 
     Raises:
         BusyError: another process works on it.
-        RunError: it is another's, or it can't be written.
+        RunError: it is done, or another's, or it can't be written.
     """
     try:
         log = _log_when_let_go(run)
         # While the log is held, nobody else gets the run, not on another server either.
         if owner and (run := find(run.id)).owner not in ("", owner):
             raise RunError(ANOTHERS)
+        if story(run).state == "done":
+            raise RunError(DONE)
         (run.folder / "stop").unlink(missing_ok=True)
+        (run.folder / "finish").unlink(missing_ok=True)
+        if finish:
+            (run.folder / "finish").touch()
         beat(run.folder)
         log.say("waiting")
         return run.own(owner or run.owner)
@@ -695,7 +705,7 @@ def delete_ended(run: Run) -> None:
     log = None
     try:
         if fcntl:  # else there is no lock, and a file that is open keeps its folder from being renamed
-            log = Log(run.folder)  # while it is held, nobody goes on with the run
+            log = _log_when_let_go(run)  # while it is held, nobody goes on with the run
     except BlockingIOError:
         raise RunError(NOT_ENDED) from None
     except OSError:  # no room for its reserve: all the more

@@ -56,7 +56,13 @@ def test_a_run_from_the_form_to_its_deletion(new_page, running_app, draw, tmp_pa
         at_epoch(page, 2)
         page.locator(".st-key-stop-run button").first.click()
         expect(page.locator(".st-key-train-progress")).to_contain_text("was stopped", timeout=SOON)
+        # The test images are asked once: when nobody wants it to go on any more.
+        expect(page.get_by_test_id("stMetric").first).to_contain_text("Best validation")
+        assert "test_accuracy" not in runs.story(run).end
+        page.locator(".st-key-finish button").first.click()
+        expect(page.get_by_test_id("stMetric").first).to_contain_text("Test accuracy", timeout=SOON)
         told = runs.story(run)
+        assert told.state == "done"
         expect(page.get_by_test_id("stMetric").first).to_contain_text(f"{told.end['test_accuracy']:.2%}")
         # The time machine: before training it is no better than chance.
         until(page.locator(".st-key-time-answer"))

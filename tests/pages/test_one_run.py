@@ -107,6 +107,19 @@ def test_who_has_a_run_in_progress_can_not_go_on_with_another(interrupted):
     assert runs.find(interrupted.id).owner == ""
 
 
+def test_a_run_that_would_fail_again_can_be_finished_as_it_is(interrupted):
+    log = runs.Log(interrupted.folder)
+    log.say("failed", message="The loss became nan.", hopeless=True)
+    log.file.close()
+    app = training(opened_by(TOKEN), interrupted)
+    assert "go-on" not in keys(app)
+    app.button(key="finish").click().run()
+    assert said(app) == []
+    assert interrupted.finishing
+    assert TRAINERS.waiting() == 1
+    assert "Being tested, as it is now." in [bar.proto.text for bar in app.get("progress")]
+
+
 def test_a_run_from_the_command_line_becomes_the_visitor_s_who_goes_on_with_it(interrupted, monkeypatch):
     late = training(opened(), interrupted)
     assert "go-on" in keys(late)

@@ -158,6 +158,15 @@ def test_the_better_half_goes_on_and_who_failed_or_was_stopped_is_left_behind():
     assert sweeps.standing(sweep).state == "done", "deleting a run does not begin anything anew"
 
 
+def test_a_run_that_was_finished_where_it_was_learns_no_more_in_a_sweep_either():
+    sweep = sweeps.create(BASE, [RATE, OPTIMIZER], "random", 4, 0, 1, True)
+    one, two, three, four = sweep.runs()
+    for run, accuracy in (one, 0.6), (two, 0.5), (three, 0.3), (four, 0.2):
+        learned(run, accuracy, end="done" if run == one else "stopped")
+    now = sweeps.standing(sweep)
+    assert (now.contenders, now.needed) == ([one, two], [two])
+
+
 class Queue:
     """A queue of runs in which none begins."""
 
@@ -333,6 +342,7 @@ def test_a_sweep_whose_server_is_killed_goes_on_to_what_it_would_have_come_to():
     assert all(len(told.epochs) >= before[run.id] for run, told in now.stories.values())
     best, told = now.best
     assert told.state == "done"
+    assert [run for run, told in now.stories.values() if "test_accuracy" in told.end] == [best], "no rung asks the test"
     # To the last digit what the same settings come to in one go.
     alone = runs.create(best.config)
     trainers.submit(alone)

@@ -71,6 +71,11 @@ def curve(run: runs.Run) -> list[tuple[float, ...]]:
     return [tuple(epoch[name] for name in names) for epoch in runs.story(run).epochs]
 
 
+def is_tested(run: runs.Run) -> bool:
+    """Whether the test images have been asked."""
+    return (run.folder / "predictions.npz").exists() and "test_accuracy" in runs.story(run).end
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run from its beginning to its end, undisturbed."""
@@ -153,36 +158,47 @@ def test_stop_keeps_the_best_so_far_and_it_can_go_on(finished):
     assert here(run, lambda event: event["event"] == "epoch" and event["epoch"] == 2 and run.stop()) == "stopped"
     told = runs.story(run)
     assert len(told.epochs) == 2
-    assert told.end["test_accuracy"] > 0.1
     assert told.end["epoch"] == told.best["epoch"]
+    assert (run.folder / "model.keras").exists()
+    assert not is_tested(run)
     # Killed when a third epoch's weights were there and nothing was said of it yet; then stopped before that epoch.
     shutil.copy(run.folder / "epochs" / "000.npz", run.folder / "weights.npz")
     runs.ask_again(run)
     assert here(run, lambda event: event["event"] == "started" and run.stop()) == "stopped"
-    assert runs.story(run).end["test_loss"] == told.end["test_loss"]
+    assert runs.story(run).end["epoch"] == told.end["epoch"]
+    assert not is_tested(run)
     runs.ask_again(run)
     assert here(run) == "done"
     assert curve(run) == curve(finished)
+    assert is_tested(run)
 
 
-def test_results_are_those_of_the_best_epoch_or_there_are_none():
-    for accuracy, still in ((0.4, True), (0.6, False)):
-        run = runs.create(SMALL)
-        log = runs.Log(run.folder)
+def test_a_run_that_is_finished_where_it_is_learns_no_more_and_is_tested_once():
+    from cnnviz.training.job import answers, split, with_weights
 
-        def epoch(number, accuracy, log=log):
-            log.say("epoch", epoch=number, loss=1.0, accuracy=0.5, val_loss=1.0, val_accuracy=accuracy, seconds=1.0)
-
-        log.say("download", what="digits", done=1, of=2)
-        log.say("started", batches=9, batch_size=32, epochs=4, from_epoch=0, device="CPU", backend="tensorflow")
-        epoch(1, 0.5)
-        log.say("stopped", epoch=1, test_accuracy=0.5, test_loss=1.0)
-        log.say("waiting")
-        assert not runs.story(run).download
-        log.say("started", batches=9, batch_size=32, epochs=4, from_epoch=1, device="CPU", backend="tensorflow")
-        epoch(2, accuracy)
-        log.say("failed", message="The disk is full.")
-        assert ("test_accuracy" in runs.story(run).end) == still
+    run = runs.create(SMALL)
+    runs.ask_again(run, finish=True)
+    assert here(run) == "failed"
+    assert runs.story(run).message == "No epoch of it is finished, so there is nothing to test: go on first."
+    runs.ask_again(run)
+    assert not run.finishing
+    assert here(run, lambda event: event["event"] == "epoch" and event["epoch"] == 2 and run.stop()) == "stopped"
+    learned = curve(run)
+    (run.folder / "checkpoint.npz").write_bytes(b"nothing that is needed for it")
+    shutil.copy(run.folder / "epochs" / "000.npz", run.folder / "weights.npz")  # as a kill may leave it
+    runs.ask_again(run, finish=True)
+    assert run.finishing
+    assert here(run) == "done"
+    told = runs.story(run)
+    assert curve(run) == learned
+    assert told.done == 1
+    chances, (images, labels) = results(run).probabilities, split("digits", 1.0)[2]
+    assert (chances.argmax(1) == labels).mean() == told.end["test_accuracy"]
+    best = read_weights(run.network, run.weights(told.best["epoch"]))
+    assert np.array_equal(answers(with_weights(run.network, best), run.network, images), chances)
+    for finish in (False, True):
+        with pytest.raises(runs.RunError, match="is done"):
+            runs.ask_again(run, finish=finish)
 
 
 def test_the_same_images_validate_every_run_and_none_of_them_is_learned_from():
@@ -437,7 +453,7 @@ def test_a_killed_trainer_is_noticed_after_a_rest_too_and_the_next_run_goes_on(m
     until(killed, "running")
     killed.stop()
     until(killed, "stopped")
-    assert runs.story(killed).end["test_accuracy"] > 0
+    assert runs.story(killed).end["epoch"] > 0
 
 
 def test_two_do_not_write_into_one_run():

@@ -19,9 +19,9 @@ FLOORS = {"lenet5": 0.955, "lenet5-1998": 0.93}
 
 def read(network: Network, images: np.ndarray) -> np.ndarray:
     """The answers to uint8 images (n, height, width, channels)."""
-    from cnnviz.training.job import answers
+    from cnnviz.training.job import answers, with_weights
 
-    return answers(network, load_weights(network), images)[1].argmax(1)
+    return answers(with_weights(network, load_weights(network)), network, images).argmax(1)
 
 
 @pytest.mark.parametrize("name", FLOORS)
