@@ -443,6 +443,7 @@ def _train(config: TrainingConfig, run: Run, say: Callable[..., None]) -> None:
         stopped = last < config.epochs and not run.finishing
         # Once in the life of a run: one that may go on is not tested yet.
         result = {} if stopped else tested(run, model, test_set)
+    (run.folder / "live.npz").unlink(missing_ok=True)
     say("stopped" if stopped else "done", epoch=best, **result, message=KEPT.format(best) if stopped else "",
         seconds=round(time.monotonic() - began, 1))  # fmt: skip
 
@@ -507,7 +508,6 @@ def _learn(
         if reporter.stopped:
             break
     keras.config.set_dtype_policy("float32")
-    (run.folder / "live.npz").unlink(missing_ok=True)
 
 
 def with_weights(network: Network, weights: Weights) -> keras.Model:
