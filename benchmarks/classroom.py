@@ -818,12 +818,11 @@ async def soak(room: Classroom, servers: list[psutil.Process], options: argparse
         await Guide(room, number).look_everywhere()
     these = Class(room, servers, options.steps, Wanderer)
     await these.join(options.sessions)
-    found, highest = {"start": memory(servers)}, {}
+    found, seen = {"start": memory(servers)}, []
 
     async def look() -> None:
         while True:
-            for name, megabytes in memory(servers).items():
-                highest[name] = max(megabytes, highest.get(name, 0))
+            seen.append(memory(servers))
             await asyncio.sleep(SETTLED)
 
     looking = asyncio.create_task(look())
@@ -832,10 +831,12 @@ async def soak(room: Classroom, servers: list[psutil.Process], options: argparse
         found[part] = memory(servers)
     looking.cancel()
     await these.leave()
-    for name in highest:
+    for name in {name: None for one in seen for name in one}:
         each = {part: one.get(name) for part, one in found.items()}  # a learner is only there while it is asked
         growth = round(each["end"] / each["middle"], 3) if each["end"] and each["middle"] else None
-        yield {"name": f"soak_memory_{name}", "unit": "MB", **each, "highest": highest[name], "by_middle": growth}
+        tenths = [[one[name] for one in part if name in one] for part in np.array_split(seen, 10)]
+        yield {"name": f"soak_memory_{name}", "unit": "MB", **each, "by_middle": growth,
+               "tenths": [round(float(np.median(part)), 1) if part else None for part in tenths]}  # fmt: skip
 
 
 async def watch(room: Classroom, servers: list[psutil.Process], options: argparse.Namespace) -> AsyncIterator[dict]:
