@@ -229,8 +229,6 @@ def show_time_machine(run: runs.Run, best: int | None) -> None:
         return
     st.subheader("Time machine", anchor=False)
     epoch = st.select_slider("After epoch", kept, value=best if best in kept else kept[-1], key=f"time-{run.id}")
-    if len(kept) <= kept[-1]:
-        st.caption(f"Of so large a network, {len(kept)} of {kept[-1] + 1} epochs are kept.")
     net = run.network
     slot = st.empty()
     try:

@@ -39,8 +39,6 @@ VALIDATION = 12
 """One in so many training images is set aside to validate on; always the same ones."""
 SAY = 0.2
 """Seconds between two events while an epoch goes on."""
-KEEP_BYTES = 400_000_000
-"""What the weights of all epochs may take; of a network too large for that, every second, third, ... epoch is kept."""
 AT_ONCE = 1_000
 """Images that are validated or tested in one batch, at most: as few as LIMITS["values"] allows."""
 STEPS_AT_ONCE = {"tensorflow": 16, "jax": 64}
@@ -477,7 +475,6 @@ def _learn(
         say("epoch", **restored)  # it was killed between the two
     if not finished:
         save_weights(trainer, run.folder / "epochs" / "000.npz")
-    keep_every = 1 + 4 * trainer.model.count_params() * config.epochs // KEEP_BYTES
     reporter = Reporter(run, trainer, say)
     best = story(run).best
     if best and (kept := kept_weights(run, best)).exists():  # it may have been killed with a better epoch's
@@ -492,19 +489,15 @@ def _learn(
         if not np.isfinite(facts["val_loss"]):  # of the very last batch's step nothing else is heard
             raise Diverged.at(facts["val_loss"], f"the validation of epoch {number}", config)
         facts = {"epoch": number, **facts, "seconds": round(time.monotonic() - start, 3)}
-        passed = best
         if not best or (facts["val_accuracy"], -facts["val_loss"]) > (best["val_accuracy"], -best["val_loss"]):
             best = facts
-        if best is facts or number % keep_every == 0 or number == config.epochs:
-            save_weights(trainer, kept_weights(run, facts))
+        save_weights(trainer, kept_weights(run, facts))
         if best is facts:
             copy(kept_weights(run, best), run.folder / "weights.npz")
         if not reporter.stopped:  # a first epoch that was cut short is not gone on from
             trainer.save(run.folder / "checkpoint.npz", facts)
         # Only now is the epoch finished: all that going on from it takes is there.
         say("epoch", **facts)
-        if best is facts and passed and passed["epoch"] % keep_every:  # kept while it was the best
-            kept_weights(run, passed).unlink(missing_ok=True)
         if reporter.stopped:
             break
     keras.config.set_dtype_policy("float32")

@@ -235,19 +235,10 @@ def test_a_call_takes_a_part_of_a_second_and_every_batch_is_heard_of():
         32 * 32 * 48 * 32, 16 * 16 * 512 * 64, 4096 * 1024, 10_240)  # fmt: skip
 
 
-def test_where_not_every_epoch_is_kept_the_best_one_is(monkeypatch):
-    import cnnviz.training.job as training_job
-
-    monkeypatch.setattr(training_job, "KEEP_BYTES", 30_000)
-    run = runs.create(replace(SMALL, seed=5, precision="mixed_float16"))
+def test_on_a_cpu_mixed_precision_is_left_alone_and_said():
+    run = runs.create(replace(SMALL, epochs=1, precision="mixed_float16"))
     assert here(run) == "done"
     assert "trained with 32 bits" in runs.story(run).notes[0]
-    every = 1 + 4 * sum(run.network.parameters()) * 4 // 30_000
-    best = runs.story(run).end["epoch"]
-    assert set(run.epochs()) < {0, 1, 2, 3, 4}
-    assert set(run.epochs()) == {0, best, 4} | set(range(0, 5, every))
-    of_epoch, of_run = (read_weights(run.network, run.weights(epoch)) for epoch in (best, None))
-    assert np.array_equal(of_epoch["conv1"][0], of_run["conv1"][0])
 
 
 @pytest.mark.parametrize("late", [False, True])
