@@ -109,6 +109,11 @@ def choose(page: Page, key: str, option: str) -> None:
     page.get_by_role("option", name=option, exact=True).click()
 
 
+def settled(page: Page) -> None:
+    """Wait until no rerun goes on any more: what it changes moves what is below, away from a click perhaps."""
+    until(page.locator('[data-test-script-state="notRunning"]'))
+
+
 def start_training(page: Page, epochs: int) -> None:
     """Start a run on the optical digits, with the sidebar's form."""
     page.locator(".st-key-train-form summary").click()
@@ -118,6 +123,7 @@ def start_training(page: Page, epochs: int) -> None:
     box = page.locator(".st-key-t_epochs input")
     box.fill(str(epochs))
     box.press("Enter")
+    settled(page)
     page.locator(".st-key-t_start button").click()
 
 

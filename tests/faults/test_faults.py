@@ -25,7 +25,7 @@ import pytest
 from conftest import mounted
 from mirror import CUT
 from playwright.sync_api import Page, expect
-from walking import answered, at_epoch, until
+from walking import answered, at_epoch, settled, until
 
 from cnnviz import data
 from cnnviz.nets.blocks import Block
@@ -386,7 +386,7 @@ def open_form(page: Page):
     page.locator(".st-key-fill button").first.click()
     button = page.locator(".st-key-t_start button")
     until(button)
-    until(page.locator('[data-test-script-state="notRunning"]'))
+    settled(page)
     return button
 
 
