@@ -447,7 +447,8 @@ def out(run: Run, told: Story) -> bool:
     """Whether a run will not learn any more: its own settings made it fail, or somebody stopped just this one, or had
     it tested as it was."""
     failed = told.state == "failed" and bool(told.started) and not told.asked_again
-    return failed or told.state == "done" or (told.state != "running" and run.stopped_by_hand)
+    finished = told.state == "done" and len(told.epochs) < run.config.epochs
+    return failed or finished or (told.state != "running" and run.stopped_by_hand)
 
 
 def standing(sweep: Sweep) -> Standing:
