@@ -1,4 +1,5 @@
-"""Take the README's pictures: the Draw page after a crossed 7, and one cell of conv2 on the page Step through."""
+"""Take the README's pictures: the Draw page after a crossed 7, one cell of conv2 on the page Step through, and a network
+that learns."""
 
 import re
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from find_browser import ARGUMENTS, MISSING, find_browser
 from playwright.sync_api import expect, sync_playwright
+from walking import at_epoch, start_training
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from conftest import ROOT, running_app
@@ -33,6 +35,10 @@ def main() -> None:
         expect(page.get_by_text("Map 5 (0 to 5)")).to_be_visible()
         page.mouse.move(5, 5)
         page.screenshot(path=ROOT / "assets" / "step.png")
+        page.goto(f"{server.url}/training?sample=crossed-seven")
+        start_training(page, 40)
+        at_epoch(page, 24)
+        page.screenshot(path=ROOT / "assets" / "training.png")
         browser.close()
 
 
