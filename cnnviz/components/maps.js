@@ -106,7 +106,7 @@ class MapView {
         cell.removeAttribute("aria-invalid");
       }
     } else if (cell.firstChild === null || cell.firstChild.data !== words) cell.textContent = words;
-    const look = `${lit ? "" : "unlit "}${dark(this.scale.name, shade) ? "pale" : ""}`;
+    const look = `${lit ? "" : "unlit "}${words.length > 5 ? "long " : ""}${dark(this.scale.name, shade) ? "pale" : ""}`;
     if (cell.className !== look) cell.className = look;
   }
 
