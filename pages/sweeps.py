@@ -133,8 +133,10 @@ def fate(now: Standing, run: runs.Run, told: runs.Story) -> str:
     """What became of a run, in a few words."""
     if run.id in now.halved:
         return f"left behind after epoch {now.halved[run.id]}"
-    if sweeps.out(run, told):
-        return f"{told.state}: {told.message}" if told.message else f"finished after epoch {len(told.epochs)}"
+    if told.state == "done" and len(told.epochs) < run.config.epochs:
+        return f"finished after epoch {len(told.epochs)}"
+    if told.state != "done" and sweeps.out(run, told):
+        return f"{told.state}: {told.message}" if told.message else told.state
     if run not in now.needed:
         return "best of all" if now.state == "done" and now.best and run.id == now.best[0].id else "came through"
     return "waits for its turn" if told.state == "waiting" else told.state

@@ -428,17 +428,20 @@ def _train(config: TrainingConfig, run: Run, say: Callable[..., None]) -> None:
 
     where, device_name = device(config)
     data.download(config.dataset, telling(data.find(config.dataset).title))
-    drawn = sketches.kept(telling("sketches")) if config.augmentation == "sketches" else None
     train_set, validation, test_set = split(config.dataset, config.share)
     with keras.device(where):
-        if not run.finishing:
-            _learn(config, run, say, device_name, train_set, validation, drawn)
-        told = story(run)
-        if not told.epochs:
-            raise Failure("No epoch of it is finished, so there is nothing to test: go on first.")
-        best, last = told.best["epoch"], told.epochs[-1]["epoch"]
-        model = keep_model(run, read_weights(run.network, run.weights(best)))
-        stopped = last < config.epochs and not run.finishing
+        if run.finishing:
+            if not story(run).epochs:
+                raise Failure("No epoch of it is finished, so there is nothing to test: go on first.")
+            keep_finished(run)
+            if run.is_to_stop(0):
+                raise Stopped
+            stopped = False
+        else:
+            drawn = sketches.kept(telling("sketches")) if config.augmentation == "sketches" else None
+            stopped = _learn(config, run, say, device_name, train_set, validation, drawn)
+        best = story(run).best["epoch"]
+        model = keep_model(run, read_weights(run.network, run.folder / "weights.npz"))
         # Once in the life of a run: one that may go on is not tested yet.
         result = {} if stopped else tested(run, model, test_set)
     (run.folder / "live.npz").unlink(missing_ok=True)
@@ -449,8 +452,8 @@ def _train(config: TrainingConfig, run: Run, say: Callable[..., None]) -> None:
 def _learn(
     config: TrainingConfig, run: Run, say: Callable[..., None], device_name: str, train_set: Labelled,
     validation: Labelled, drawn: Labelled | None,
-) -> None:  # fmt: skip
-    """Do the epochs that are left, until somebody wants the run to stop."""
+) -> bool:  # fmt: skip
+    """Do the epochs that are left, until somebody wants the run to stop. Returns whether somebody did."""
     notes = []
     if config.precision != "float32" and device_name.startswith("CPU"):
         notes.append("Mixed precision gains nothing on a CPU: trained with 32 bits.")
@@ -476,15 +479,16 @@ def _learn(
     if not finished:
         save_weights(trainer, run.folder / "epochs" / "000.npz")
     reporter = Reporter(run, trainer, say)
-    best = story(run).best
-    if best and (kept := kept_weights(run, best)).exists():  # it may have been killed with a better epoch's
-        copy(kept, run.folder / "weights.npz")
+    keep_finished(run)
+    best, stopped = story(run).best, False
     for number in range(finished + 1, config.epochs + 1):
         if number > 1 and run.is_to_stop(number - 1):
+            stopped = True
             break
         start, reporter.number = time.monotonic(), number
         facts = trainer.epoch(number, reporter)
-        if reporter.stopped and number > 1:
+        stopped = reporter.stopped
+        if stopped and number > 1:
             break
         if not np.isfinite(facts["val_loss"]):  # of the very last batch's step nothing else is heard
             raise Diverged.at(facts["val_loss"], f"the validation of epoch {number}", config)
@@ -494,13 +498,24 @@ def _learn(
         save_weights(trainer, kept_weights(run, facts))
         if best is facts:
             copy(kept_weights(run, best), run.folder / "weights.npz")
-        if not reporter.stopped:  # a first epoch that was cut short is not gone on from
+        if not stopped:  # a first epoch that was cut short is not gone on from
             trainer.save(run.folder / "checkpoint.npz", facts)
         # Only now is the epoch finished: all that going on from it takes is there.
         say("epoch", **facts)
-        if reporter.stopped:
+        if stopped:
             break
     keras.config.set_dtype_policy("float32")
+    return stopped
+
+
+def keep_finished(run: Run) -> None:
+    """Put away what a kill has left of an epoch that nothing was said of."""
+    told = story(run)
+    for number in run.epochs():
+        if number > (told.epochs[-1]["epoch"] if told.epochs else 0):
+            (run.folder / "epochs" / f"{number:03d}.npz").unlink()
+    if told.best and (kept := kept_weights(run, told.best)).exists():
+        copy(kept, run.folder / "weights.npz")
 
 
 def with_weights(network: Network, weights: Weights) -> keras.Model:

@@ -12,8 +12,8 @@
               weights.npz      the weights of the best epoch so far
               predictions.npz  the answers to the test images; model.keras: the network of the best epoch
 
-Events: started, note, download, batch, epoch, and at the end done, stopped or failed. A run that ended can be started
-again: what it said about an epoch that was not finished is then passed over.
+Events: started, note, download, batch, epoch, and at the end done, stopped or failed. A run that stopped or failed can
+go on: what it said about an epoch that was not finished is then passed over.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class RunError(ValueError):
 
 
 class BusyError(RunError):
-    """A run that another process works on."""
+    """A run that another process works on, or has done."""
 
 
 def runs_folder() -> Path:
@@ -481,7 +481,7 @@ class Story:
         batches: the batch events, without those of epochs that were begun and done again.
         epochs: the epoch events.
         end: the last event, where it is an ending.
-        asked_again: whether that somebody still waits.
+        asked_again: whether somebody has asked it to go on, and waits.
     """
 
     state: str
@@ -677,8 +677,8 @@ def ask_again(run: Run, owner: str = "", finish: bool = False) -> Run:
         finish: it is to learn no more, and to be tested as it is.
 
     Raises:
-        BusyError: another process works on it.
-        RunError: it is done, or another's, or it can't be written.
+        BusyError: another process works on it, or it is done.
+        RunError: it is another's, or it can't be written.
     """
     try:
         log = _log_when_let_go(run)
@@ -686,7 +686,7 @@ def ask_again(run: Run, owner: str = "", finish: bool = False) -> Run:
         if owner and (run := find(run.id)).owner not in ("", owner):
             raise RunError(ANOTHERS)
         if story(run).state == "done":
-            raise RunError(DONE)
+            raise BusyError(DONE)
         (run.folder / "stop").unlink(missing_ok=True)
         (run.folder / "finish").unlink(missing_ok=True)
         if finish:

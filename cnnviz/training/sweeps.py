@@ -447,7 +447,7 @@ def out(run: Run, told: Story) -> bool:
     """Whether a run will not learn any more: its own settings made it fail, or somebody stopped just this one, or had
     it tested as it was."""
     failed = told.state == "failed" and bool(told.started) and not told.asked_again
-    finished = told.state == "done" and len(told.epochs) < run.config.epochs
+    finished = run.finishing or (told.state == "done" and not reached(run, told, run.config.epochs))
     return failed or finished or (told.state != "running" and run.stopped_by_hand)
 
 
@@ -469,7 +469,7 @@ def standing(sweep: Sweep) -> Standing:
             continue
         needed = [run for run in contenders if not (reached(*stories[run.id], epochs) or out(*stories[run.id]))]
         if epochs == marks[-1]:  # the last ones are tested too
-            needed = [run for run in contenders if run in needed or stories[run.id][1].state == "running"]
+            needed = [run for run in contenders if stories[run.id][1].state != "done" and not out(*stories[run.id])]
         if needed or epochs == marks[-1]:
             break
 

@@ -1,5 +1,5 @@
-"""Take the README's pictures: the Draw page after a crossed 7, one cell of conv2 on the page Step through, and a network
-that learns."""
+"""Take the README's pictures: the Draw page after a crossed 7, one cell of conv2 on the page Step through, and a
+network that learns."""
 
 import re
 import sys

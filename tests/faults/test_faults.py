@@ -140,7 +140,7 @@ def reached(run: runs.Run, *states: str) -> runs.Story:
 def ended(run: runs.Run) -> None:
     """Stop it, and let the next one begin."""
     run.stop()
-    assert reached(run, "stopped", "done").end["epoch"] > 0
+    reached(run, "stopped", "done")
 
 
 def copied(run: runs.Run, created: float = 0) -> runs.Run:

@@ -165,6 +165,28 @@ def test_a_run_that_was_finished_where_it_was_learns_no_more_in_a_sweep_either()
         learned(run, accuracy, end="done" if run == one else "stopped")
     now = sweeps.standing(sweep)
     assert (now.contenders, now.needed) == ([one, two], [two])
+    # Nor one that is about to be tested.
+    runs.ask_again(two, finish=True)
+    assert sweeps.standing(sweep).state == "done"
+
+
+def test_the_winner_is_tested_though_it_was_killed_meanwhile():
+    sweep = sweeps.create(BASE, [RATE, OPTIMIZER], "random", 2, 0, 1, True)
+    one, two = sweep.runs()
+    learned(one, 0.6, 0.6)
+    learned(two, 0.5, 0.5)
+    sweep.leave_behind({two.id: 2})
+    learned(one, 0.6, 0.6, 0.6, 0.6)
+    runs.ask_again(one)
+    (one.folder / "alive").unlink()
+    assert runs.story(one).state == "interrupted"
+    assert sweeps.standing(sweep).needed == [one]
+    learned(one, 0.6, 0.6, 0.6, 0.6, end="done")
+    now = sweeps.standing(sweep)
+    assert (now.needed, now.state) == ([], "done")
+    # Another process has ended it between a look and what follows from it.
+    with pytest.raises(runs.BusyError, match="is done"):
+        runs.ask_again(one)
 
 
 class Queue:
