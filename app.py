@@ -7,7 +7,9 @@ import streamlit as st
 from cnnviz import settings
 from cnnviz.crowd import write_theme_once
 from cnnviz.memory import tidy
+from cnnviz.run_view import plain
 from cnnviz.sidebar import sidebar
+from cnnviz.training import runs
 from cnnviz.workers import TRACER
 
 ASSETS = Path(__file__).parent / "assets"
@@ -36,4 +38,7 @@ page = st.navigation(
 st.html(ASSETS / "style.css")
 with st.sidebar:
     sidebar()
+if asked := st.session_state.pop("no_model", None):
+    said = runs.GONE if asked.startswith("run-") else f"There is no network {plain(asked[:60])}."
+    st.info(f"{said} What you see is {plain(st.session_state.model)}.", icon=":material/info:")
 page.run()

@@ -156,11 +156,12 @@ def from_sketch() -> Input | None:
 
 
 def current_input(network: Network) -> Input:
-    """What the visitor drew or chose last, for pages that always show something: else what there is to start from."""
-    state = st.session_state
-    if not state.input:
-        start_with(FIRST_SAMPLE if FIRST_SAMPLE in (first := starts(network)) else next(iter(first)))
-    return state.input
+    """What the visitor drew or chose last, for pages that always show something: else what there is to start from,
+    which stays out of the sketchpad."""
+    if st.session_state.input:
+        return st.session_state.input
+    name = FIRST_SAMPLE if FIRST_SAMPLE in (first := starts(network)) else next(iter(first))
+    return test_image(name) or normalise(rasterise(parse_strokes(samples()[name].strokes)))
 
 
 @st.cache_data

@@ -61,6 +61,8 @@ def choose_model() -> None:
         state.model = options[0]
     # By hand, because a bound select box would put a run's title into the address, which may change.
     asked = st.query_params.get("model")
+    if asked and asked not in options:
+        state.no_model = asked
     if asked in options and asked != state.get("model_shown"):
         state.model = asked
     name = state.model_shown = st.selectbox(
@@ -307,7 +309,7 @@ def form() -> None:
             st.caption(f"{sum(config.network().parameters()):,} parameters in all.")
     except ConfigError as error:
         wrong = str(error)
-        st.error(wrong, icon=":material/error:")
+        layers.error(wrong, icon=":material/error:")
     title = st.text_input("Name of the run", key="t_title", max_chars=runs.MAX_TITLE, placeholder="optional", **KEEP)
     waits = busy()
     if st.button("Start training", type="primary", icon=":material/play_arrow:", width="stretch",

@@ -9,7 +9,7 @@ from cnnviz.components.outcome import SIZE, title
 from cnnviz.components.sketchpad import link
 from cnnviz.crowd import TURN
 from cnnviz.figures import percent
-from cnnviz.inputs import Input, InputError
+from cnnviz.inputs import Input, InputError, fit
 from cnnviz.inputs.pictures import MAX_BYTES, TYPES, for_network
 from cnnviz.nets.weights import WeightsError
 from cnnviz.session import from_sketch, reading, selected_model, start_with, starts, traced
@@ -18,6 +18,7 @@ from cnnviz.workers import TRACER, WorkerError
 
 SURE = 0.8  # from this probability on, an answer is given without a second guess beside it
 FIRST = {"Draw": "Draw a digit", "Picture": "Choose a picture", "Camera": "Take a photo"}
+OTHER = FIRST | {"Draw": "Choose a sample or a picture"}  # for a network that reads no digits
 POINT = "Point at a cell for its number; choose a map to see it large."
 NOTHING_DRAWN = "Nothing is drawn yet: what you see comes from the biases alone."
 READINGS = {"photo": "Photo", "sketch": "Drawing", "raw": "As it is"}
@@ -27,6 +28,7 @@ background. As it is: squeezed to 28×28 and nothing else, for pictures that are
 state = st.session_state
 MODEL = selected_model()
 PRESET = MODEL.network
+READS_DIGITS = "0" in PRESET.classes
 
 
 def drawn() -> Input | None:
@@ -81,6 +83,12 @@ def given(source: str) -> tuple[Input | None, str]:
     return state.input, wrong
 
 
+def fitted(data: Input) -> np.ndarray:
+    """The picture as the network is given it, where it takes another size, or colours: uint8 (h, w) or (h, w, 3)."""
+    pixels = np.rint(255 * fit(data.pixels, PRESET.input_shape)).astype(np.uint8)
+    return pixels[..., 0] if pixels.shape[2] == 1 else pixels
+
+
 def show_answer(trace: Trace) -> None:
     """The most probable class, large, and how sure the network is."""
     first, second = np.argsort(trace.probabilities)[::-1][:2]
@@ -107,6 +115,8 @@ def page(source: str) -> None:
     answer = st.container(key="prediction")
     data, wrong = given(source)
     pictures = {step.name: (step.name, step.picture) for step in data.steps} if data else {}
+    if data and data.pixels.shape != PRESET.input_shape:
+        pictures["fitted"] = f"as {'×'.join(map(str, PRESET.input_shape))}", fitted(data)
     meanwhile = None
     if data and not TRACER.warm:  # something to look at until the answer comes
         meanwhile = st.empty()
@@ -124,7 +134,7 @@ def page(source: str) -> None:
             if data:
                 show_answer(trace)
             else:
-                st.markdown(f"{FIRST[source]}, and the answer appears here.")
+                st.markdown(f"{FIRST[source] if READS_DIGITS else OTHER[source]}, and the answer appears here.")
             if wrong:
                 st.error(wrong, icon=":material/error:")
         chosen, step = network("network", trace, POINT if data else NOTHING_DRAWN, chosen_map(), LEARNED.name)
@@ -143,7 +153,7 @@ except WeightsError:  # which the page tells where its answer would be
     LEARNED = Learned("", None)
 deliver("sketchpad", "network", "outcome", network=LEARNED.data)
 state.sketch_shown = state.sketch
-if "0" in PRESET.classes:
+if READS_DIGITS:
     st.markdown(
         "Draw a digit: the pictures below are what the trained network computes from it. "
         "Try a 7 with and without a bar, and watch which maps change."

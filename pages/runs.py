@@ -18,6 +18,7 @@ from cnnviz.workers import TRAINERS
 
 EMPTY = "There are no runs yet. Open *Retrain* in the sidebar and start one, or `python -m cnnviz train`."
 
+NO_NAME = "A name needs a letter or a figure at least: the run keeps the one that it has."
 OFFERED = 5  # runs at most that are offered for deletion at once
 
 state = st.session_state
@@ -150,6 +151,9 @@ def publish(name: str, published: bool) -> None:
 
 def rename(name: str) -> None:
     """Give one of the visitor's runs the name that was typed."""
+    if not runs.tidy(state[f"title-{name}"]):
+        state.trouble = NO_NAME
+        return
     changed(access.mine, name, lambda run: run.rename(state[f"title-{name}"]))
 
 

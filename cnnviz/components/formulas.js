@@ -7,6 +7,13 @@ const sigma = (index) => `<munder><mo movablelimits="false">∑</mo>${mi(index)}
 const equation = (left, right) => `<math displaystyle="true"><mrow>${left}<mo>=</mo>${right}</mrow></math>`;
 const signed = (value, at) => `${at > 0 || value < 0 ? `<mo>${value < 0 ? "−" : "+"}</mo>` : ""}${mn(Math.abs(value))}`;
 
+// An equation whose right side is a sum, in lines of five terms: a longer one would run off the page.
+function sumEquation(left, terms, rest) {
+  const lines = range(Math.max(1, Math.ceil(terms.length / 5))).map((at) => terms.slice(5 * at, 5 * at + 5).join(""));
+  lines.push(lines.pop() + rest);
+  return [equation(left, lines[0]), ...lines.slice(1).map((line) => `<math displaystyle="true"><mrow><mspace width="2.5em"></mspace>${line}</mrow></math>`)];
+}
+
 // = where every number is shown to its last digit, else ≈.
 const equals = (...values) => `<mo>${values.every((value) => Math.fround(compact(value).replace("−", "-")) === Math.fround(value)) ? "=" : "≈"}</mo>`;
 

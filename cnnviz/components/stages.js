@@ -255,18 +255,18 @@ class ConvStage extends SlidingStage {
     const w = sub("w", `${tap("i", layer.rows)}<mo>,</mo>${tap("j", layer.columns)}${channel ? `<mo>,</mo>${mi("m")}` : ""}`);
     const general = equation(sub("z", `${mi("r")}<mo>,</mo>${mi("c")}`), `${channel ? sigma("m") : ""}${sigma("i")}${sigma("j")}${x}<mo>·</mo>${w}<mo>+</mo>${mi("b")}`);
     const [pre, bias] = [this.outputAt(cell, "pre_activation"), layer.bias[filter]];
-    let [terms, shown] = ["", []];
+    let [terms, shown] = [[], []];
     if (!channel && this.taps <= LISTED) {
       const weights = range(this.taps).map((at) => layer.kernel[at * layer.filters + filter]);
       shown = [...this.patchValues, ...weights];
-      terms = weights.map((weight, at) => `${signed(this.patchValues[at], at)}<mo>·</mo>${weight < 0 ? `<mo>(</mo>${mn(weight)}<mo>)</mo>` : mn(weight)}`).join("");
+      terms = weights.map((weight, at) => `${signed(this.patchValues[at], at)}<mo>·</mo>${weight < 0 ? `<mo>(</mo>${mn(weight)}<mo>)</mo>` : mn(weight)}`);
     } else {
       shown = [...(channel ? this.sums : this.productValues)].filter((value) => value !== 0);
-      terms = shown.slice(0, LISTED).map(signed).join("") || mn(0);
-      if (shown.length > LISTED) terms += "<mo>+</mo><mo>⋯</mo>";
+      terms = shown.length ? shown.slice(0, LISTED).map(signed) : [mn(0)];
+      if (shown.length > LISTED) terms.push("<mo>+</mo><mo>⋯</mo>");
     }
-    const numbers = equation(sub("z", `${mn(row)}<mo>,</mo>${mn(column)}`), `${terms}${signed(bias, 1)}${equals(...shown, bias, pre)}${mn(pre)}`);
-    return [general, numbers, ...activated(layer.activation, pre, this.outputAt(cell))];
+    const numbers = sumEquation(sub("z", `${mn(row)}<mo>,</mo>${mn(column)}`), terms, `${signed(bias, 1)}${equals(...shown, bias, pre)}${mn(pre)}`);
+    return [general, ...numbers, ...activated(layer.activation, pre, this.outputAt(cell))];
   }
 
   picture() {

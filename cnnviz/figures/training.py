@@ -98,17 +98,19 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> go.Figure:
         z=right, x=list(classes), y=list(classes), zmin=0, zmax=1, showscale=False, hoverinfo="skip", xgap=1, ygap=1,
         colorscale=[[0, "rgba(47,127,209,0)"], [1, "rgba(47,127,209,0.45)"]],
     )  # fmt: skip
-    ink = "#7d8590"  # readable on both pages
-    # Points carry the clicks and the numbers: a heat map's cells can't be chosen.
+    # Points carry the clicks: a heat map's cells can't be chosen. The chosen one gets a frame.
     rows, columns = np.divmod(np.arange(counts.size), len(classes))
     dots = go.Scatter(
-        x=[classes[i] for i in columns], y=[classes[i] for i in rows], mode="markers+text", text=[
-            str(n) if n else "" for n in counts.reshape(-1)], textfont={"size": 13, "color": ink},
-        selected={"textfont": {"color": ink}}, unselected={"textfont": {"color": ink}},
-        marker={"size": 26, "opacity": 0, "symbol": "square"}, customdata=counts.reshape(-1),
+        x=[classes[i] for i in columns], y=[classes[i] for i in rows], mode="markers", customdata=counts.reshape(-1),
+        marker={"size": 28, "opacity": 0, "symbol": "square-open", "color": "#f0308f", "line": {"width": 3}},
+        selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0}},
         hovertemplate="%{y} taken for %{x}: %{customdata} images<extra></extra>",
     )  # fmt: skip
     figure = go.Figure([diagonal, heat, dots])
+    # Not the points' own text: it would have to be of one colour on the light and on the dark page.
+    figure.update_layout(annotations=[
+        {"x": classes[column], "y": classes[row], "text": str(counts[row, column]), "showarrow": False,
+         "font": {"size": 14}} for row, column in np.argwhere(counts).tolist()])  # fmt: skip
     figure.update_layout(
         height=440, margin={"l": 0, "r": 0, "t": 0, "b": 0}, showlegend=False, dragmode=False, transition_duration=0,
         xaxis={"title": "taken for", "type": "category", "fixedrange": True, "showgrid": False},

@@ -88,8 +88,8 @@ def network_of(
             add(
                 Pool(f"pool{number}", 2, block.pool, block.dropout),
                 number,
-                "its pooling window is 2x2 and it is given {size} cells. Choose no pooling here, a smaller stride, or "
-                "fewer blocks",
+                "its pooling window is 2x2 and it is given {size} cells. Choose no pooling here, before it padding "
+                "same, a smaller kernel or a smaller stride, or fewer blocks",
             )
     layers.append(Flatten("flatten"))
     layers += [Dense(f"dense{number}", one.units, one.activation, one.dropout) for number, one in enumerate(hidden, 1)]

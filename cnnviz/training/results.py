@@ -92,14 +92,19 @@ def verdict(told: Story) -> str:
         return (f"It only guesses: its loss is {last['loss']:.3g}, and guessing has {GUESSING:.3g}. Choose "
                 f"{'a larger learning rate, or more epochs' if slow else 'a smaller learning rate'}.")  # fmt: skip
     seen, new = f"{last['accuracy']:.1%}", f"{last['val_accuracy']:.1%}"
+    harder = ""
+    if best["val_accuracy"] - (test := told.end.get("test_accuracy", 1.0)) > OVERFIT:
+        harder = (f" The test images are harder for it than those: {test:.1%}. They differ more from what it learned "
+                  "from.")  # fmt: skip
     if gap > OVERFIT or climbs:
         since = f" Since epoch {best['epoch']} validation has not become better." if best is not last else ""
         if climbs:
             since += (f" Its validation loss was {lowest['val_loss']:.3f} after epoch {lowest['epoch']}, and is "
                       f"{last['val_loss']:.3f} now: it errs with ever more certainty.")  # fmt: skip
-        return (f"It overfits: {seen} of the images it learned from, {new} of the others.{since} More data, "
-                "augmentation, dropout or weight decay help, and so do fewer epochs.")  # fmt: skip
+        return (f"It overfits: {seen} of the images it learned from, {new} of the validation images.{since} More data, "
+                f"augmentation, dropout or weight decay help, and so do fewer epochs.{harder}")  # fmt: skip
     if best is last and len(told.epochs) < told.started.get("epochs", 0) or (len(told.epochs) > 1 and best is last
             and last["val_accuracy"] > told.epochs[-2]["val_accuracy"] + LEARNS):  # fmt: skip
-        return f"It still learns: {seen} in training, {new} in validation, the best so far. More epochs may help."
-    return f"It does not overfit: {seen} of the images it learned from, {new} of the others."
+        return (f"It still learns: {seen} in training, {new} in validation, the best so far. More epochs may "
+                f"help.{harder}")  # fmt: skip
+    return f"It does not overfit: {seen} of the images it learned from, {new} of the validation images.{harder}"

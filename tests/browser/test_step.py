@@ -18,8 +18,11 @@ LINK = "/step?sample=two&layer=conv2&filter=4&cell=3,4"
 def test_it_opens_ready_on_a_sample(page):
     opened(page, "/step")
     expect(page.locator("[data-layer=conv1]")).to_have_attribute("aria-pressed", "true")
-    page.wait_for_url(re.compile("sample=crossed-seven"))
     assert where(page) == "row 14, column 14"
+    # Nobody has drawn it: it is not on the sketchpad.
+    page.get_by_role("link", name="Draw").click()
+    expect(page.get_by_text("Draw a digit here")).to_be_visible(timeout=60_000)
+    assert "sample" not in page.url
 
 
 def test_keys_step_jump_change_the_filter_and_are_heard(page):

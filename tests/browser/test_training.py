@@ -77,7 +77,7 @@ def test_a_run_from_the_form_to_its_deletion(new_page, running_app, draw, tmp_pa
         # So are the kernel's numbers.
         expect(page.locator(".st-key-time-network .detail .figure p").first).to_have_text("bias 0")
         # A cell of the confusion matrix opens its images.
-        cell = page.locator(".st-key-confusion .textpoint").first
+        cell = page.locator(".st-key-confusion .annotation").first
         cell.scroll_into_view_if_needed()
         box = cell.bounding_box()
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)

@@ -15,8 +15,8 @@ SIZE = 70
 
 
 def title(pictures: Mapping[str, tuple[str, np.ndarray]]) -> str:
-    """What stands above the pictures: an image of a data set was no ink, and is given to the network as it is."""
-    return "From ink to network input" if len(pictures) > 1 else "Network input"
+    """What stands above the pictures: not everything was ink."""
+    return "From ink to network input" if "cropped" in pictures else "Network input"
 
 
 _mount = register("outcome", "elements", "unpack", "numbers", "pictures", style="pictures", apart=True)
