@@ -39,6 +39,6 @@ st.html(ASSETS / "style.css")
 with st.sidebar:
     sidebar()
 if asked := st.session_state.pop("no_model", None):
-    said = runs.GONE if asked.startswith("run-") else f"There is no network {plain(asked[:60])}."
+    said = runs.GONE if asked.startswith("run-") else f"There is no network {plain(runs.tidy(asked))}."
     st.info(f"{said} What you see is {plain(st.session_state.model)}.", icon=":material/info:")
 page.run()

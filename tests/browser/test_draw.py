@@ -215,6 +215,21 @@ def test_every_layer_shows_all_its_maps_without_scrolling_sideways(page):
     assert page.evaluate("document.querySelector('.stMain').scrollWidth") <= 1400
 
 
+def test_the_last_picture_is_what_the_network_is_given(page):
+    page.goto("/?sample=crossed-seven&model=small-digits", wait_until="commit")
+    expect(page.locator(".st-key-outcome figcaption").last).to_have_text("as 8×8×1", timeout=60_000)
+    page.goto("/?sample=crossed-seven&model=lenet5", wait_until="commit")
+    expect(page.locator(".st-key-outcome figcaption").last).to_have_text("centred in 28×28", timeout=60_000)
+
+
+def test_on_a_phone_a_wide_table_scrolls_and_not_the_page(phone):
+    phone.goto("/layers", wait_until="commit")
+    table = phone.locator(".st-key-layer-table")
+    expect(table).to_contain_text("conv1", timeout=60_000)
+    assert table.evaluate("box => box.scrollWidth > box.clientWidth")
+    assert phone.locator(".stMain").evaluate("main => main.scrollWidth <= innerWidth")
+
+
 def traced(name, model="lenet5"):
     image = normalise(rasterise(parse_strokes(samples()[name].strokes))).pixels
     network = PRESETS[model]

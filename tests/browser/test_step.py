@@ -296,6 +296,13 @@ def test_on_a_phone_the_chosen_layer_and_filter_are_in_sight(phone):
     assert phone.locator("[data-layer=conv2]").evaluate(IN_SIGHT)
 
 
+def test_a_sum_of_nine_products_fits_beside_the_network(page):
+    opened(page, "/step?model=fashion&sample=two&layer=conv1&cell=9,9")
+    formula = page.locator("[data-role=formula]")
+    expect(formula.locator("math")).to_have_count(4)  # in letters; five products; four and what they come to; ReLU
+    assert formula.evaluate("box => box.scrollWidth <= box.clientWidth")
+
+
 def test_nothing_is_wider_than_the_window(page):
     opened(page, "/step?sample=two")
     for layer in ["conv1", "pool1", "conv2", "flatten", "dense1", "logits", "softmax"]:

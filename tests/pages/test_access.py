@@ -54,6 +54,7 @@ def table(app):
 def test_others_do_not_see_a_run_until_its_owner_publishes_it(private):
     stranger, owner = opened(sample="two", model=f"run-{private.id}"), opened_by(TOKEN)
     assert stranger.session_state["model"] == "lenet5"
+    assert [info.value for info in stranger.info] == [f"{runs.GONE} What you see is lenet5."]
     assert table(stranger) == []
     assert table(owner) == [private.title]
     stranger.query_params["run"] = private.id
@@ -88,6 +89,12 @@ def test_the_owner_has_the_buttons_and_a_stranger_none(private):
     assert not {"publish", "rename", "delete"} & keys(stranger)
     owner.button(key="publish").click().run()
     assert not runs.find(private.id).published
+    refused = ["A name needs a letter or a figure at least: the run keeps the one that it has."]
+    for typed, title, errors in ((" \n", private.title, refused), ("mine", "mine", [])):
+        owner.text_input(key=f"title-{private.id}").set_value(typed)
+        owner.button(key="rename").click().run()
+        assert runs.find(private.id).title == title
+        assert [error.value for error in owner.error] == errors
 
 
 @pytest.mark.parametrize("change", ["publish", "rename", "delete"])

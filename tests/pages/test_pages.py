@@ -54,6 +54,27 @@ def test_every_network_answers(model):
     assert app.session_state["trace"].network.name == model
 
 
+def test_a_network_that_is_not_there_is_told_and_its_name_is_text():
+    app = opened(model="<b>x\u202e")
+    assert not app.exception
+    (info,) = app.info
+    assert info.value.startswith("There is no network &#60;b&#62;x. What you see is lenet5")
+    assert "model" not in app.query_params
+    assert not opened(model="fashion").info
+
+
+def test_the_pages_begin_with_something_that_is_not_on_the_sketchpad():
+    app = opened()
+    app.switch_page("pages/step.py").run()
+    assert not app.exception
+    assert app.session_state["trace"].label == "7"
+    app.switch_page("pages/draw.py").run()
+    assert "Draw a digit, and the answer appears here." in said(app)
+    assert "sample" not in app.query_params
+    app.session_state["model"] = "fashion"
+    assert "Choose a sample or a picture, and the answer appears here." in said(app.run())
+
+
 def test_nobody_waits_for_a_turn_while_an_answer_is_waited_for(monkeypatch):
     def free() -> int:
         turns = 0

@@ -34,11 +34,11 @@ def test_the_worst_mistakes_and_the_images_of_a_cell_come_with_the_surest_first(
     assert FOUND.cell(2, 2, 1).tolist() == [6]
 
 
-def told(*epochs: tuple[float, float, float, float], of: int = 0) -> Story:
+def told(*epochs: tuple[float, float, float, float], of: int = 0, test: float = 1.0) -> Story:
     """A run with these (loss, accuracy, val_loss, val_accuracy)."""
     names = "loss", "accuracy", "val_loss", "val_accuracy"
     facts = [dict(zip(names, epoch, strict=True)) for epoch in epochs]
-    return Story("done", started={"epochs": of or len(epochs)},
+    return Story("done", started={"epochs": of or len(epochs)}, end={"test_accuracy": test},
                  epochs=[{"epoch": number, **fact} for number, fact in enumerate(facts, 1)])  # fmt: skip
 
 
@@ -48,6 +48,8 @@ def told(*epochs: tuple[float, float, float, float], of: int = 0) -> Story:
     (told((.3, .9, .3, .92), (.2, .93, .2, .94), of=5), "It still learns"),
     (told((.3, .9, .3, .92), (.2, .93, .2, .94)), "It still learns"),
     (told((.3, .9, .3, .94), (.2, .945, .2, .942)), "It does not overfit: 94.5% of the images it learned from, 94.2%"),
+    (told((.3, .9, .3, .94), test=0.9201), "of the validation images."),
+    (told((.3, .9, .3, .94), test=0.9199), "The test images are harder for it than those: 92.0%."),
     (told((2.9, .1, 1e9, .1)), "It only guesses: its loss is 2.9, and guessing has 2.3. Choose a smaller"),
     (told((1.9, .3, 2.0, .3), (2.31, .1, 2.31, .1)), "Choose a smaller learning rate."),
     (told((2.31, .1, 2.31, .1), (2.29, .12, 2.3, .1)), "Choose a larger learning rate, or more epochs."),
@@ -57,3 +59,4 @@ def told(*epochs: tuple[float, float, float, float], of: int = 0) -> Story:
 def test_a_plain_word_on_training_against_validation(story, words):
     assert words in verdict(story)
     assert bool(words) == bool(verdict(story))
+    assert ("harder" in words) == ("harder" in verdict(story))
