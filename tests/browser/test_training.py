@@ -4,7 +4,7 @@ import re
 import time
 
 from playwright.sync_api import expect
-from walking import answered, at_epoch, choose, settled, until
+from walking import answered, at_epoch, choose, still, until
 
 from cnnviz.training import runs
 
@@ -27,12 +27,10 @@ def test_a_run_from_the_form_to_its_deletion(new_page, running_app, draw, tmp_pa
         expect(page.locator(".st-key-train-layers")).to_contain_text("conv2")
         choose(page, "t_preset", "small-digits")
         expect(page.locator(".st-key-t_blocks")).to_have_count(0)
-        settled(page)
         epochs = page.locator(".st-key-t_epochs input")
         epochs.fill("100")
         epochs.press("Enter")
-        settled(page)
-        page.locator(".st-key-t_start button").click()
+        still(page.locator(".st-key-t_start button")).click()
         at_epoch(page, 1)
         progress = page.locator(".st-key-train-progress")
         expect(progress).to_contain_text("images/s")

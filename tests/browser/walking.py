@@ -109,9 +109,21 @@ def choose(page: Page, key: str, option: str) -> None:
     page.get_by_role("option", name=option, exact=True).click()
 
 
-def settled(page: Page) -> None:
-    """Wait until no rerun goes on any more: what it changes moves what is below, away from a click perhaps."""
-    until(page.locator('[data-test-script-state="notRunning"]'))
+def still(element: Locator) -> Locator:
+    """An element once nothing has moved it for half a second. What Streamlit's page loads late, a slider the first time
+    that there is any, pushes what is below it down, from under a pointer that is about to click."""
+    page, deadline = element.page, time.monotonic() + 60
+    until(element)
+    since, place = time.monotonic(), None
+    while time.monotonic() < since + 0.5:
+        assert time.monotonic() < deadline, "it does not come to rest"
+        waits = page.get_by_test_id("stSkeleton").count() or not page.locator(
+            '[data-test-script-state="notRunning"]').count()  # fmt: skip
+        now = element.bounding_box()
+        if waits or now != place:
+            since, place = time.monotonic(), now
+        page.wait_for_timeout(50)
+    return element
 
 
 def start_training(page: Page, epochs: int) -> None:
@@ -123,8 +135,7 @@ def start_training(page: Page, epochs: int) -> None:
     box = page.locator(".st-key-t_epochs input")
     box.fill(str(epochs))
     box.press("Enter")
-    settled(page)
-    page.locator(".st-key-t_start button").click()
+    still(page.locator(".st-key-t_start button")).click()
 
 
 def at_epoch(page: Page, least: int) -> None:
