@@ -342,9 +342,9 @@ def save_weights(trainer: Trainer, file: Path) -> None:
         write_weights(partial, weights_of(trainer.model))
 
 
-def kept_weights(run: Run, epoch: dict[str, Any]) -> Path:
-    """Where the weights after an epoch are kept."""
-    return run.folder / "epochs" / f"{epoch['epoch']:03d}.npz"
+def kept_weights(run: Run, epoch: int) -> Path:
+    """Where the weights after an epoch are kept; 0: those before the first."""
+    return run.folder / "epochs" / f"{epoch:03d}.npz"
 
 
 def copy(file: Path, onto: Path) -> None:
@@ -477,7 +477,7 @@ def _learn(
     if finished and all(epoch["epoch"] < finished for epoch in story(run).epochs):
         say("epoch", **restored)  # it was killed between the two
     if not finished:
-        save_weights(trainer, run.folder / "epochs" / "000.npz")
+        save_weights(trainer, kept_weights(run, 0))
     reporter = Reporter(run, trainer, say)
     keep_finished(run)
     best, stopped = story(run).best, False
@@ -495,9 +495,9 @@ def _learn(
         facts = {"epoch": number, **facts, "seconds": round(time.monotonic() - start, 3)}
         if not best or (facts["val_accuracy"], -facts["val_loss"]) > (best["val_accuracy"], -best["val_loss"]):
             best = facts
-        save_weights(trainer, kept_weights(run, facts))
+        save_weights(trainer, kept_weights(run, number))
         if best is facts:
-            copy(kept_weights(run, best), run.folder / "weights.npz")
+            copy(kept_weights(run, number), run.folder / "weights.npz")
         if not stopped:  # a first epoch that was cut short is not gone on from
             trainer.save(run.folder / "checkpoint.npz", facts)
         # Only now is the epoch finished: all that going on from it takes is there.
@@ -513,8 +513,8 @@ def keep_finished(run: Run) -> None:
     told = story(run)
     for number in run.epochs():
         if number > (told.epochs[-1]["epoch"] if told.epochs else 0):
-            (run.folder / "epochs" / f"{number:03d}.npz").unlink()
-    if told.best and (kept := kept_weights(run, told.best)).exists():
+            kept_weights(run, number).unlink()
+    if told.best and (kept := kept_weights(run, told.best["epoch"])).exists():
         copy(kept, run.folder / "weights.npz")
 
 
